@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Converter from PAL to SGT: maps an exporter's physical ranges for the DMA of
+ * one device.
+ */
+#include <linux/align.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-mapping.h>
+#include <linux/err.h>
+#include <linux/limits.h>
+#include <linux/math.h>
+#include <linux/overflow.h>
+#include <linux/pci-p2pdma.h>
+#include <linux/scatterlist.h>
+#include <linux/slab.h>
+
+#include "internal.h"
+
+/* The longest that an entry can be with a page aligned end */
+#define MAX_ENTRY ALIGN_DOWN(UINT_MAX, PAGE_SIZE)
+
+enum pal_sgt_route {
+	/* Bus addresses: the DMA stays below one PCI switch, nothing to map */
+	PAL_SGT_BUS,
+	/* One IOVA range holds the buffer as a whole */
+	PAL_SGT_IOVA,
+	/* Each entry is mapped by itself */
+	PAL_SGT_EACH,
+};
+
+/**
+ * struct pal_sgt - a table and what has to be undone with it
+ * @sgt: the part that the importer sees; it has no CPU side
+ * @pal: held for as long as the table is mapped
+ * @iova: the range of PAL_SGT_IOVA
+ * @attrs: DMA attributes of every part
+ * @route: how the device reaches the memory
+ */
+struct pal_sgt {
+	struct sg_table sgt;
+	struct dma_buf_pal *pal;
+	struct dma_iova_state iova;
+	unsigned long attrs;
+	enum pal_sgt_route route;
+};
+
+static int p2p_route(struct p2pdma_provider *provider, struct device *dev,
+		     enum pal_sgt_route *route)
+{
+	if (!provider)
+		return -EOPNOTSUPP;
+
+	switch (pci_p2pdma_map_type(provider, dev)) {
+	case PCI_P2PDMA_MAP_BUS_ADDR:
+		*route = PAL_SGT_BUS;
+		return 0;
+	case PCI_P2PDMA_MAP_THRU_HOST_BRIDGE:
+		*route = PAL_SGT_EACH;
+		return 0;
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+static int find_route(struct dma_buf_attachment *attach, unsigned int attrs,
+		      struct p2pdma_provider *provider,
+		      enum pal_sgt_route *route)
+{
+	if (!(attrs & DMA_BUF_PHYS_MMIO)) {
+		*route = PAL_SGT_EACH;
+		return 0;
+	}
+	if (!attach->peer2peer)
+		return -EOPNOTSUPP;
+	return p2p_route(provider, attach->dev, route);
+}
+
+static int pal_to_sgt_match(struct dma_buf_attachment *attach,
+			    const struct dma_buf_mapping_match *exp,
+			    const struct dma_buf_mapping_match *imp)
+{
+	enum pal_sgt_route route;
+
+	if (!imp->dev)
+		return -EINVAL;
+	return find_route(attach, exp->pal.attrs, exp->pal.provider, &route);
+}
+
+/* Can every extent be put right behind the one before it? */
+static bool fits_iova(const struct dma_buf_pal *pal, struct device *dev)
+{
+	unsigned long mask = dma_get_merge_boundary(dev);
+	size_t i;
+
+	if (mask < PAGE_SIZE)
+		return true;
+	for (i = 0; i < pal->nr_extents; i++)
+		if ((pal->extents[i].paddr | pal->extents[i + 1].offset) & mask)
+			return false;
+	return true;
+}
+
+static int init_route(struct dma_buf_attachment *attach, struct pal_sgt *ps)
+{
+	const struct dma_buf_phys_list *list = ps->pal->list;
+	size_t size = attach->dmabuf->size;
+	int ret;
+
+	ret = find_route(attach, list->attrs, list->provider, &ps->route);
+	if (ret)
+		return ret;
+	if (list->attrs & DMA_BUF_PHYS_MMIO)
+		ps->attrs = DMA_ATTR_MMIO;
+
+	/* The DMA API keeps a flag of its own in the top bit of the size */
+	if ((u64)size & DMA_IOVA_USE_SWIOTLB)
+		return -EINVAL;
+	if (ps->route == PAL_SGT_EACH && fits_iova(ps->pal, attach->dev) &&
+	    dma_iova_try_alloc(attach->dev, &ps->iova, 0, size))
+		ps->route = PAL_SGT_IOVA;
+	return 0;
+}
+
+static int count_entries(const struct pal_sgt *ps, size_t size,
+			 unsigned int *nents)
+{
+	const struct dma_buf_extent *extent = ps->pal->extents;
+	size_t sum = 0;
+
+	if (ps->route == PAL_SGT_IOVA)
+		sum = DIV_ROUND_UP(size, MAX_ENTRY);
+	else
+		for (; extent->offset != size; extent++)
+			sum += DIV_ROUND_UP(dma_buf_extent_len(extent),
+					    MAX_ENTRY);
+	*nents = sum;
+	return *nents == sum ? 0 : -EINVAL;
+}
+
+static void set_entry(struct scatterlist *sg, dma_addr_t addr, size_t len)
+{
+	sg_dma_address(sg) = addr;
+	sg_dma_len(sg) = len;
+}
+
+static int link_iova(struct dma_buf_attachment *attach, struct pal_sgt *ps,
+		     enum dma_data_direction dir)
+{
+	const struct dma_buf_extent *extent = ps->pal->extents;
+	size_t size = attach->dmabuf->size;
+	int ret;
+
+	for (; extent->offset != size; extent++) {
+		ret = dma_iova_link(attach->dev, &ps->iova, extent->paddr,
+				    extent->offset, dma_buf_extent_len(extent),
+				    dir, ps->attrs);
+		if (ret)
+			goto err_destroy;
+	}
+
+	ret = dma_iova_sync(attach->dev, &ps->iova, 0, size);
+	if (!ret)
+		return 0;
+
+err_destroy:
+	dma_iova_destroy(attach->dev, &ps->iova, extent->offset, dir,
+			 ps->attrs);
+	return ret;
+}
+
+static int map_iova(struct dma_buf_attachment *attach, struct pal_sgt *ps,
+		    enum dma_data_direction dir)
+{
+	size_t offset = 0, left = attach->dmabuf->size;
+	struct scatterlist *sg;
+	int ret;
+
+	ret = link_iova(attach, ps, dir);
+	if (ret)
+		return ret;
+
+	for (sg = ps->sgt.sgl; left; sg = sg_next(sg)) {
+		size_t len = min(left, MAX_ENTRY);
+
+		set_entry(sg, ps->iova.addr + offset, len);
+		offset += len;
+		left -= len;
+	}
+	return 0;
+}
+
+static void unmap_entries(struct dma_buf_attachment *attach,
+			  struct pal_sgt *ps, struct scatterlist *end,
+			  enum dma_data_direction dir)
+{
+	struct scatterlist *sg;
+
+	if (ps->route == PAL_SGT_BUS)
+		return;
+	for (sg = ps->sgt.sgl; sg != end; sg = sg_next(sg))
+		dma_unmap_phys(attach->dev, sg_dma_address(sg), sg_dma_len(sg),
+			       dir, ps->attrs);
+}
+
+static int map_entry(struct dma_buf_attachment *attach, struct pal_sgt *ps,
+		     struct scatterlist *sg, phys_addr_t paddr, size_t len,
+		     enum dma_data_direction dir)
+{
+	dma_addr_t addr;
+
+	if (ps->route == PAL_SGT_BUS) {
+		set_entry(sg, pci_p2pdma_bus_addr_map(ps->pal->list->provider,
+						      paddr), len);
+		return 0;
+	}
+
+	addr = dma_map_phys(attach->dev, paddr, len, dir, ps->attrs);
+	if (dma_mapping_error(attach->dev, addr))
+		return -EIO;
+	set_entry(sg, addr, len);
+	return 0;
+}
+
+static int map_entries(struct dma_buf_attachment *attach, struct pal_sgt *ps,
+		       enum dma_data_direction dir)
+{
+	const struct dma_buf_extent *extent = ps->pal->extents;
+	size_t size = attach->dmabuf->size;
+	struct scatterlist *sg = ps->sgt.sgl;
+	int ret;
+
+	for (; extent->offset != size; extent++) {
+		size_t left = dma_buf_extent_len(extent);
+		phys_addr_t paddr = extent->paddr;
+
+		while (left) {
+			size_t len = min(left, MAX_ENTRY);
+
+			ret = map_entry(attach, ps, sg, paddr, len, dir);
+			if (ret) {
+				unmap_entries(attach, ps, sg, dir);
+				return ret;
+			}
+			sg = sg_next(sg);
+			paddr += len;
+			left -= len;
+		}
+	}
+	return 0;
+}
+
+static int map_table(struct dma_buf_attachment *attach, struct pal_sgt *ps,
+		     enum dma_data_direction dir)
+{
+	unsigned int nents;
+	int ret;
+
+	ret = count_entries(ps, attach->dmabuf->size, &nents);
+	if (!ret)
+		ret = sg_alloc_table(&ps->sgt, nents, GFP_KERNEL);
+	if (ret) {
+		if (ps->route == PAL_SGT_IOVA)
+			dma_iova_free(attach->dev, &ps->iova);
+		return ret;
+	}
+
+	if (ps->route == PAL_SGT_IOVA)
+		ret = map_iova(attach, ps, dir);
+	else
+		ret = map_entries(attach, ps, dir);
+	if (ret)
+		sg_free_table(&ps->sgt);
+	return ret;
+}
+
+static struct sg_table *pal_to_sgt_map(struct dma_buf_attachment *attach,
+				       enum dma_data_direction dir)
+{
+	struct pal_sgt *ps;
+	int ret;
+
+	ps = kzalloc_obj(*ps);
+	if (!ps)
+		return ERR_PTR(-ENOMEM);
+
+	ps->pal = dma_buf_pal_get(attach);
+	if (IS_ERR(ps->pal)) {
+		ret = PTR_ERR(ps->pal);
+		goto err_free;
+	}
+
+	ret = init_route(attach, ps);
+	if (ret)
+		goto err_pal;
+	ret = map_table(attach, ps, dir);
+	if (ret)
+		goto err_pal;
+
+	/* Says that there is no CPU side; sg_free_table() goes by it too */
+	ps->sgt.orig_nents = 0;
+	return &ps->sgt;
+
+err_pal:
+	dma_buf_pal_put(attach, ps->pal);
+err_free:
+	kfree(ps);
+	return ERR_PTR(ret);
+}
+
+static void pal_to_sgt_unmap(struct dma_buf_attachment *attach,
+			     struct sg_table *sgt, enum dma_data_direction dir)
+{
+	struct pal_sgt *ps = container_of(sgt, struct pal_sgt, sgt);
+
+	if (ps->route == PAL_SGT_IOVA)
+		dma_iova_destroy(attach->dev, &ps->iova, attach->dmabuf->size,
+				 dir, ps->attrs);
+	else
+		unmap_entries(attach, ps, NULL, dir);
+
+	ps->sgt.orig_nents = ps->sgt.nents;
+	sg_free_table(&ps->sgt);
+	dma_buf_pal_put(attach, ps->pal);
+	kfree(ps);
+}
+
+static const struct dma_buf_sgt_exp_ops pal_to_sgt_ops = {
+	.map = pal_to_sgt_map,
+	.unmap = pal_to_sgt_unmap,
+};
+
+struct dma_buf_mapping_converter dma_buf_pal_to_sgt = {
+	.name = "PAL -> SGT",
+	.exp_type = &dma_buf_mapping_pal,
+	.imp_type = &dma_buf_mapping_sgt,
+	.match = pal_to_sgt_match,
+	.sgt = &pal_to_sgt_ops,
+};

@@ -100,7 +100,10 @@ struct dma_buf_phys_list {
 	struct p2pdma_provider *provider;
 	/** @attrs: of all ranges, see &enum dma_buf_phys_attr */
 	unsigned int attrs;
-	/** @nr_ranges: number of ranges, at least 1 */
+	/**
+	 * @nr_ranges: number of ranges, at least 1. To be set by the exporter:
+	 * kzalloc_flex() does so only with some compilers.
+	 */
 	size_t nr_ranges;
 	/** @ranges: address and length of each range in bytes */
 	struct phys_vec ranges[] __counted_by(nr_ranges);
@@ -227,20 +230,18 @@ extern struct dma_buf_mapping_type dma_buf_mapping_iommu;
  * @_ops: the exporter's &struct dma_buf_sgt_exp_ops
  */
 #define DMA_BUF_EMAPPING_SGT(_ops)                                       \
-	(struct dma_buf_mapping_match)                                   \
-	{                                                                \
+	((struct dma_buf_mapping_match) {                                \
 		.type = &dma_buf_mapping_sgt, .exp_ops = (_ops),         \
-	}
+	})
 
 /**
  * DMA_BUF_IMAPPING_SGT - importer's match entry: wants a scatterlist
  * @_dev: the device that does the DMA, not NULL
  */
 #define DMA_BUF_IMAPPING_SGT(_dev)                                       \
-	(struct dma_buf_mapping_match)                                   \
-	{                                                                \
+	((struct dma_buf_mapping_match) {                                \
 		.type = &dma_buf_mapping_sgt, .dev = (_dev),             \
-	}
+	})
 
 /**
  * DMA_BUF_EMAPPING_PAL - exporter's match entry: states physical ranges
@@ -251,11 +252,10 @@ extern struct dma_buf_mapping_type dma_buf_mapping_iommu;
  *	has to stay valid for the life of the dma-buf, its device included.
  */
 #define DMA_BUF_EMAPPING_PAL(_ops, _attrs, _provider)                    \
-	(struct dma_buf_mapping_match)                                   \
-	{                                                                \
+	((struct dma_buf_mapping_match) {                                \
 		.type = &dma_buf_mapping_pal, .exp_ops = (_ops),         \
 		.pal = { .provider = (_provider), .attrs = (_attrs) },   \
-	}
+	})
 
 /**
  * DMA_BUF_IMAPPING_IOMMU - importer's match entry: has iommu_domains of its own
@@ -265,10 +265,9 @@ extern struct dma_buf_mapping_type dma_buf_mapping_iommu;
  * iommufd only, as are the calls that take a domain.
  */
 #define DMA_BUF_IMAPPING_IOMMU()                                         \
-	(struct dma_buf_mapping_match)                                   \
-	{                                                                \
+	((struct dma_buf_mapping_match) {                                \
 		.type = &dma_buf_mapping_iommu,                          \
-	}
+	})
 
 /**
  * DMA_BUF_IOMMU_SMALL_PAGES - for dma_buf_iommu_map(): no page of the domain

@@ -131,6 +131,8 @@ int dma_buf_mapping_converter_register(struct dma_buf_mapping_converter *conv)
  * dma_buf_mapping_converter_register()
  * @conv: the converter
  *
+ * Core's own converters stay for good; this is for those of tests.
+ *
  * Context: May sleep. Takes the registry's lock.
  * Return: 0; -ENOENT if @conv is not registered; -EBUSY while an attachment
  * uses it.
@@ -407,6 +409,7 @@ dma_buf_mapping_attach(struct dma_buf *dmabuf,
 	if (ret)
 		goto err_detach;
 
+	/* Reads no name of the dma-buf, and so needs no name_lock */
 	trace_dma_buf_dynamic_attach(dmabuf, &m->attach, !!importer_ops,
 				     m->attach.dev);
 	return &m->attach;
@@ -439,7 +442,7 @@ void dma_buf_mapping_detach(struct dma_buf_attachment *attach)
 
 /**
  * dma_buf_mapping_invalidate - remove what core mapped for an attachment
- * @attach: the attachment
+ * @attach: the attachment, shown as revoked from here on
  *
  * Context: May sleep. The reservation lock is held.
  */
@@ -447,8 +450,24 @@ void dma_buf_mapping_invalidate(struct dma_buf_attachment *attach)
 {
 	struct dma_buf_mapping *m = to_mapping(attach);
 
+	m->revoked = true;
 	if (m->converter && m->converter->invalidate)
 		m->converter->invalidate(m);
+}
+
+static void restore(struct dma_buf_mapping *m)
+{
+	int ret = 0;
+
+	if (!m->revoked)
+		return;
+	if (m->converter && m->converter->restore)
+		ret = m->converter->restore(m);
+	if (ret && !m->restore_failed)
+		pr_warn("dma-buf of %s: a mapping cannot be restored and stays revoked: %pe\n",
+			m->attach.dmabuf->exp_name, ERR_PTR(ret));
+	m->restore_failed = ret;
+	m->revoked = ret;
 }
 
 /**
@@ -460,8 +479,8 @@ void dma_buf_mapping_invalidate(struct dma_buf_attachment *attach)
  * may be another one than before, and installs everything that the importer
  * has mapped, or asked for since, and not unmapped. An attachment for which
  * that fails stays wholly revoked, says so once in the kernel log, and is tried
- * again by the next call. Attachments that are not revoked, and those of other
- * importers, are not touched: a dynamic importer asks for a new mapping itself.
+ * again by the next call. Attachments that are not revoked are not touched, and
+ * an importer that makes its own mappings has to ask for them itself.
  *
  * Context: May sleep, and allocates memory with GFP_KERNEL. The reservation
  * lock is held. &dma_buf_pal_exp_ops.map_phys is called and must not refuse any
@@ -473,12 +492,8 @@ void dma_buf_restore_mappings(struct dma_buf *dmabuf)
 
 	dma_resv_assert_held(dmabuf->resv);
 
-	list_for_each_entry(attach, &dmabuf->attachments, node) {
-		struct dma_buf_mapping *m = to_mapping(attach);
-
-		if (m->converter && m->converter->restore)
-			m->converter->restore(m);
-	}
+	list_for_each_entry(attach, &dmabuf->attachments, node)
+		restore(to_mapping(attach));
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_restore_mappings, "DMA_BUF");
 
@@ -567,13 +582,10 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_mapping_exp_ops, "DMA_BUF");
 void dma_buf_mapping_describe(struct dma_buf_attachment *attach,
 			      struct seq_file *s)
 {
-	struct dma_buf_mapping *m = to_mapping(attach);
-	bool revoked = m->converter && m->converter->revoked &&
-		       m->converter->revoked(m);
-
 	seq_printf(s, "\t%s\t%s%s\n",
 		   attach->dev ? dev_name(attach->dev) : "-",
-		   dma_buf_mapping_name(attach), revoked ? "\trevoked" : "");
+		   dma_buf_mapping_name(attach),
+		   to_mapping(attach)->revoked ? "\trevoked" : "");
 }
 
 static const char *owner_name(struct module *owner)
@@ -607,6 +619,7 @@ static int mapping_types_show(struct seq_file *s, void *unused)
 			   owner_name(conv->owner), atomic_read(&conv->users));
 	return 0;
 }
+
 DEFINE_SHOW_ATTRIBUTE(mapping_types);
 
 /**
@@ -644,5 +657,6 @@ static int __init dma_buf_mapping_init(void)
 		ret = register_iommu();
 	return ret;
 }
+
 /* Before any driver can export or attach */
 core_initcall(dma_buf_mapping_init);

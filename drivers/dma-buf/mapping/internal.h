@@ -49,10 +49,8 @@ struct dma_buf_mapping_converter {
 	void (*detach)(struct dma_buf_mapping *m);
 	/** @invalidate: removes all that is mapped, before it returns */
 	void (*invalidate)(struct dma_buf_mapping *m);
-	/** @restore: maps again what @invalidate removed, if it did */
-	void (*restore)(struct dma_buf_mapping *m);
-	/** @revoked: for debugfs */
-	bool (*revoked)(struct dma_buf_mapping *m);
+	/** @restore: maps all of it again, or fails with nothing mapped */
+	int (*restore)(struct dma_buf_mapping *m);
 
 	/** @node: in the registry, protected by its lock */
 	struct list_head node;
@@ -65,8 +63,8 @@ struct dma_buf_mapping_converter {
 /**
  * struct dma_buf_mapping - an attachment and what was agreed for it
  *
- * Everything but @priv is written by the negotiation alone, and nothing changes
- * from the attach until the attachment is freed.
+ * All but @revoked is written when the importer attaches, and does not change
+ * until the attachment is freed.
  */
 struct dma_buf_mapping {
 	/** @attach: the part that drivers see */
@@ -81,6 +79,13 @@ struct dma_buf_mapping {
 	const struct dma_buf_sgt_exp_ops *sgt;
 	/** @priv: the converter's */
 	void *priv;
+	/**
+	 * @revoked: invalidated, and neither mapped nor restored since.
+	 * Protected by the reservation lock.
+	 */
+	bool revoked;
+	/** @restore_failed: and was said so. Protected likewise. */
+	bool restore_failed;
 };
 
 static inline struct dma_buf_mapping *

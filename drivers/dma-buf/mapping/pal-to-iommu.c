@@ -25,22 +25,25 @@ EXPORT_SYMBOL_FOR_MODULES(dma_buf_mapping_iommu, "iommufd");
 
 /**
  * struct pal_iommu - what an attachment has mapped
- * @lock: innermost lock of a mapping: taken inside of the reservation lock, and
- *	of whatever an importer holds around map and unmap. Page tables are
- *	allocated under it, so it may not be taken by reclaim.
- * @attach: the attachment
- * @pal: the exporter's list, NULL while revoked. Written under the reservation
- *	lock and @lock, read under either.
- * @restore_failed: said so, once until it works again. Protected by the
- *	reservation lock.
- * @mappings: of &struct iommu_mapping, sorted by domain and IOVA, none of which
- *	overlap. Protected by @lock.
  */
 struct pal_iommu {
+	/**
+	 * @lock: innermost lock of a mapping, taken inside of the reservation
+	 * lock and of whatever an importer holds around map and unmap. Page
+	 * tables are allocated under it, so it may not be taken by reclaim.
+	 */
 	struct mutex lock;
+	/** @attach: the attachment */
 	struct dma_buf_attachment *attach;
+	/**
+	 * @pal: the exporter's list, NULL while revoked. Written under the
+	 * reservation lock and @lock, read under either.
+	 */
 	struct dma_buf_pal *pal;
-	bool restore_failed;
+	/**
+	 * @mappings: of &struct iommu_mapping, sorted by domain and IOVA, none
+	 * of which overlap. Protected by @lock.
+	 */
 	struct rb_root mappings;
 };
 
@@ -212,18 +215,25 @@ static int install_mappings(struct pal_iommu *pi)
 	return 0;
 }
 
-static bool slice_valid(struct dma_buf_attachment *attach,
-			const struct iommu_mapping *im)
+/* Of what a restore would fail for, as much as can be known beforehand */
+static int check_slice(struct dma_buf_attachment *attach,
+		       const struct iommu_mapping *im)
 {
+	const struct iommu_domain_geometry *geometry = &im->domain->geometry;
 	size_t align = 1UL << __ffs(im->domain->pgsize_bitmap);
 	unsigned long last;
 	size_t end;
 
-	return im->length && IS_ALIGNED(im->iova, align) &&
-	       IS_ALIGNED(im->offset | im->length, align) &&
-	       !check_add_overflow(im->iova, im->length - 1, &last) &&
-	       !check_add_overflow(im->offset, im->length, &end) &&
-	       end <= attach->dmabuf->size;
+	if (!im->length || !IS_ALIGNED(im->iova, align) ||
+	    !IS_ALIGNED(im->offset | im->length, align) ||
+	    check_add_overflow(im->iova, im->length - 1, &last) ||
+	    check_add_overflow(im->offset, im->length, &end) ||
+	    end > attach->dmabuf->size)
+		return -EINVAL;
+	if (geometry->force_aperture && (im->iova < geometry->aperture_start ||
+					 last > geometry->aperture_end))
+		return -ERANGE;
+	return 0;
 }
 
 /**
@@ -239,16 +249,16 @@ static bool slice_valid(struct dma_buf_attachment *attach,
  *
  * Adjacent ranges are mapped as one, with the largest pages that the domain has
  * for them. Core owns the mapping: a revoke removes it without the importer's
- * help. While the buffer is revoked a mapping is recorded, to be made when it is
- * restored.
+ * help. While the buffer is revoked, or could not be restored, a mapping is
+ * recorded only, to be made with all others when a restore succeeds.
  *
  * Context: May sleep. Takes the attachment's lock; any lock may be held that is
  * not taken inside of the reservation lock.
  * Return: 0, or an errno with nothing mapped: -EINVAL if the slice is empty,
  * not aligned or not within the buffer, or a flag is unknown; -EEXIST if this
- * attachment maps to some of the IOVA already; -ENOMEM, and what else the
- * domain refuses with, such as -EADDRINUSE for an IOVA that is mapped and
- * -ERANGE for one that the domain does not have.
+ * attachment maps to some of the IOVA already; -ERANGE for an IOVA that the
+ * domain does not have; -ENOMEM, and what else the domain refuses with, such as
+ * -EADDRINUSE for an IOVA that is mapped.
  */
 int dma_buf_iommu_map(struct dma_buf_attachment *attach,
 		      struct iommu_domain *domain, unsigned long iova,
@@ -265,11 +275,13 @@ int dma_buf_iommu_map(struct dma_buf_attachment *attach,
 	};
 	struct pal_iommu *pi = to_pal_iommu(attach);
 	struct iommu_mapping *im;
-	int ret = 0;
+	int ret;
 
-	if (!pi || (flags & ~DMA_BUF_IOMMU_SMALL_PAGES) ||
-	    !slice_valid(attach, &key))
+	if (!pi || (flags & ~DMA_BUF_IOMMU_SMALL_PAGES))
 		return -EINVAL;
+	ret = check_slice(attach, &key);
+	if (ret)
+		return ret;
 
 	im = kmemdup(&key, sizeof(key), GFP_KERNEL_ACCOUNT);
 	if (!im)
@@ -508,8 +520,9 @@ static void pal_to_iommu_invalidate(struct dma_buf_mapping *m)
 	dma_buf_pal_put(pi->attach, pal);
 }
 
-static int try_restore(struct pal_iommu *pi)
+static int pal_to_iommu_restore(struct dma_buf_mapping *m)
 {
+	struct pal_iommu *pi = m->priv;
 	struct dma_buf_pal *pal;
 	int ret;
 
@@ -526,22 +539,6 @@ static int try_restore(struct pal_iommu *pi)
 	if (ret)
 		dma_buf_pal_put(pi->attach, pal);
 	return ret;
-}
-
-/* All of it or nothing; what fails now may do better the next time */
-static void pal_to_iommu_restore(struct dma_buf_mapping *m)
-{
-	struct pal_iommu *pi = m->priv;
-	int ret;
-
-	if (pi->pal)
-		return;
-
-	ret = try_restore(pi);
-	if (ret && !pi->restore_failed)
-		pr_warn("dma-buf of %s: cannot restore a mapping, it stays revoked: %pe\n",
-			pi->attach->dmabuf->exp_name, ERR_PTR(ret));
-	pi->restore_failed = ret;
 }
 
 static void free_mappings(struct pal_iommu *pi)
@@ -565,13 +562,6 @@ static void pal_to_iommu_detach(struct dma_buf_mapping *m)
 	kfree(pi);
 }
 
-static bool pal_to_iommu_revoked(struct dma_buf_mapping *m)
-{
-	struct pal_iommu *pi = m->priv;
-
-	return !pi->pal;
-}
-
 struct dma_buf_mapping_converter dma_buf_pal_to_iommu = {
 	.name = "PAL -> iommu_domain",
 	.exp_type = &dma_buf_mapping_pal,
@@ -582,5 +572,4 @@ struct dma_buf_mapping_converter dma_buf_pal_to_iommu = {
 	.detach = pal_to_iommu_detach,
 	.invalidate = pal_to_iommu_invalidate,
 	.restore = pal_to_iommu_restore,
-	.revoked = pal_to_iommu_revoked,
 };

@@ -8,7 +8,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/err.h>
 #include <linux/limits.h>
-#include <linux/math.h>
+#include <linux/minmax.h>
 #include <linux/overflow.h>
 #include <linux/pci-p2pdma.h>
 #include <linux/scatterlist.h>
@@ -121,6 +121,12 @@ static int init_route(struct dma_buf_attachment *attach, struct pal_sgt *ps)
 	return 0;
 }
 
+/* Not DIV_ROUND_UP(), which overflows where size_t has 32 bits */
+static size_t entries_for(size_t len)
+{
+	return (len - 1) / MAX_ENTRY + 1;
+}
+
 static int count_entries(const struct pal_sgt *ps, size_t size,
 			 unsigned int *nents)
 {
@@ -128,11 +134,10 @@ static int count_entries(const struct pal_sgt *ps, size_t size,
 	size_t sum = 0;
 
 	if (ps->route == PAL_SGT_IOVA)
-		sum = DIV_ROUND_UP(size, MAX_ENTRY);
+		sum = entries_for(size);
 	else
 		for (; extent->offset != size; extent++)
-			sum += DIV_ROUND_UP(dma_buf_extent_len(extent),
-					    MAX_ENTRY);
+			sum += entries_for(dma_buf_extent_len(extent));
 	*nents = sum;
 	return *nents == sum ? 0 : -EINVAL;
 }

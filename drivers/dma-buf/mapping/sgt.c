@@ -52,11 +52,16 @@ const struct dma_buf_sgt_exp_ops dma_buf_legacy_sgt_ops = {
 struct sg_table *dma_buf_sgt_map(struct dma_buf_attachment *attach,
 				 enum dma_data_direction dir)
 {
-	const struct dma_buf_sgt_exp_ops *ops = to_mapping(attach)->sgt;
+	struct dma_buf_mapping *m = to_mapping(attach);
+	struct sg_table *sgt;
 
-	if (WARN_ON_ONCE(!ops))
+	if (WARN_ON_ONCE(!m->sgt))
 		return ERR_PTR(-EINVAL);
-	return ops->map(attach, dir);
+
+	sgt = m->sgt->map(attach, dir);
+	if (!IS_ERR_OR_NULL(sgt))
+		m->revoked = false;
+	return sgt;
 }
 
 /**
@@ -70,7 +75,9 @@ struct sg_table *dma_buf_sgt_map(struct dma_buf_attachment *attach,
 void dma_buf_sgt_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
 		       enum dma_data_direction dir)
 {
-	if (IS_ERR_OR_NULL(sgt))
+	const struct dma_buf_sgt_exp_ops *ops = to_mapping(attach)->sgt;
+
+	if (IS_ERR_OR_NULL(sgt) || WARN_ON_ONCE(!ops))
 		return;
-	to_mapping(attach)->sgt->unmap(attach, sgt, dir);
+	ops->unmap(attach, sgt, dir);
 }

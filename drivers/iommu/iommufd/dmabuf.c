@@ -146,20 +146,16 @@ err_unfill:
  * iopt_dmabuf_iova_align() - Alignment of IOVA that makes for large pages
  * @pages: The pages to map
  * @start_byte: Bytes into the pages to start at
- * @length: Number of bytes, of which only the part within the buffer counts
+ * @length: Number of bytes
  * @phase: Set to the offset that the IOVA should have within the alignment
  */
 unsigned long iopt_dmabuf_iova_align(struct iopt_pages *pages,
 				     unsigned long start_byte,
 				     unsigned long length, unsigned long *phase)
 {
-	struct dma_buf_attachment *attach = pages->dmabuf.attach;
-	size_t offset = pages->dmabuf.start + start_byte;
-
-	return dma_buf_iommu_iova_align(attach, offset,
-					min(length,
-					    attach->dmabuf->size - offset),
-					phase);
+	return dma_buf_iommu_iova_align(pages->dmabuf.attach,
+					pages->dmabuf.start + start_byte,
+					length, phase);
 }
 
 /**

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A domain for the tests: the page table of AMD's IOMMU, in memory, which no
+ * device walks. Its operations are counted and can be made to fail.
+ */
+#include <linux/align.h>
+#include <linux/err.h>
+#include <linux/minmax.h>
+#include <linux/module.h>
+#include <linux/numa.h>
+
+#include "../../../iommu/iommu-pages.h"
+#include "domain.h"
+
+PT_IOMMU_CHECK_DOMAIN(struct test_domain, amdv1.iommu, domain);
+
+static struct test_domain *to_test_domain(struct iommu_domain *domain)
+{
+	return container_of(domain, struct test_domain, domain);
+}
+
+static bool fails_now(struct test_domain *d)
+{
+	return d->fail_map && !--d->fail_map;
+}
+
+static int domain_map_range(struct pt_iommu *iommu_table, dma_addr_t iova,
+			    phys_addr_t paddr, dma_addr_t len,
+			    unsigned int prot, gfp_t gfp, size_t *mapped)
+{
+	struct test_domain *d = to_test_domain(&iommu_table->domain);
+	dma_addr_t half = ALIGN_DOWN(len / 2, PAGE_SIZE);
+
+	d->maps++;
+	d->longest = max_t(size_t, d->longest, len);
+	d->last_prot = prot;
+	if (!fails_now(d))
+		return d->real->map_range(iommu_table, iova, paddr, len, prot,
+					  gfp, mapped);
+
+	/* As if there was no memory for the table of the second half */
+	if (half)
+		d->real->map_range(iommu_table, iova, paddr, half, prot, gfp,
+				   mapped);
+	return -ENOMEM;
+}
+
+static size_t domain_unmap_range(struct pt_iommu *iommu_table, dma_addr_t iova,
+				 dma_addr_t len,
+				 struct iommu_iotlb_gather *gather)
+{
+	struct test_domain *d = to_test_domain(&iommu_table->domain);
+
+	d->unmaps++;
+	return d->real->unmap_range(iommu_table, iova, len, gather);
+}
+
+static int domain_sync_map(struct iommu_domain *domain, unsigned long iova,
+			   size_t size)
+{
+	struct test_domain *d = to_test_domain(domain);
+
+	d->syncs++;
+	return d->fail_sync;
+}
+
+static void domain_iotlb_sync(struct iommu_domain *domain,
+			      struct iommu_iotlb_gather *gather)
+{
+	to_test_domain(domain)->flushes++;
+	iommu_put_pages_list(&gather->freelist);
+}
+
+static const struct iommu_domain_ops domain_ops = {
+	IOMMU_PT_DOMAIN_OPS(amdv1),
+	.iotlb_sync_map = domain_sync_map,
+	.iotlb_sync = domain_iotlb_sync,
+};
+
+static void domain_change_top(struct pt_iommu *iommu_table,
+			      phys_addr_t top_paddr, unsigned int top_level)
+{
+}
+
+static spinlock_t *domain_get_top_lock(struct pt_iommu *iommu_table)
+{
+	return &to_test_domain(&iommu_table->domain)->top_lock;
+}
+
+static const struct pt_iommu_driver_ops driver_ops = {
+	.change_top = domain_change_top,
+	.get_top_lock = domain_get_top_lock,
+};
+
+static void domain_free(void *data)
+{
+	struct test_domain *d = data;
+
+	pt_iommu_deinit(&d->amdv1.iommu);
+}
+
+/**
+ * test_domain - make a domain
+ * @test: test that it lives as long as
+ */
+struct test_domain *test_domain(struct kunit *test)
+{
+	struct pt_iommu_amdv1_cfg cfg = {
+		/* The format does not do without them */
+		.common.features = BIT(PT_FEAT_DYNAMIC_TOP) |
+				   BIT(PT_FEAT_AMDV1_ENCRYPT_TABLES) |
+				   BIT(PT_FEAT_AMDV1_FORCE_COHERENCE),
+		.common.hw_max_vasz_lg2 = 48,
+		.common.hw_max_oasz_lg2 = 51,
+		.starting_level = 2,
+	};
+	struct test_domain *d;
+	int ret;
+
+	d = kunit_kzalloc(test, sizeof(*d), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, d);
+	d->domain.type = IOMMU_DOMAIN_UNMANAGED;
+	d->domain.ops = &domain_ops;
+	d->amdv1.iommu.nid = NUMA_NO_NODE;
+	d->amdv1.iommu.driver_ops = &driver_ops;
+	spin_lock_init(&d->top_lock);
+	ret = pt_iommu_amdv1_init(&d->amdv1, &cfg, GFP_KERNEL);
+	KUNIT_ASSERT_EQ(test, ret, 0);
+
+	d->real = d->amdv1.iommu.ops;
+	d->ops = *d->real;
+	d->ops.map_range = domain_map_range;
+	d->ops.unmap_range = domain_unmap_range;
+	d->amdv1.iommu.ops = &d->ops;
+	ret = kunit_add_action_or_reset(test, domain_free, d);
+	KUNIT_ASSERT_EQ(test, ret, 0);
+	return d;
+}
+
+MODULE_IMPORT_NS("GENERIC_PT_IOMMU");

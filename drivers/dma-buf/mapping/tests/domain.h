@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A domain with a page table in memory.
+ */
+#ifndef __DMA_BUF_MAPPING_TESTS_DOMAIN_H
+#define __DMA_BUF_MAPPING_TESTS_DOMAIN_H
+
+#include <kunit/test.h>
+#include <linux/generic_pt/iommu.h>
+#include <linux/iommu.h>
+#include <linux/spinlock.h>
+
+/* Domain ends below this IOVA, and its tables hold addresses below 2^51 */
+#define TEST_APERTURE BIT_ULL(48)
+
+/**
+ * struct test_domain - a domain with an AMDv1 page table that no device uses
+ * @domain: to be mapped into
+ * @amdv1: its page table
+ * @top_lock: protects the top of @amdv1
+ * @real: operations of @amdv1
+ * @ops: what core sees of them: counted, and made to fail
+ * @maps: calls that map
+ * @longest: bytes of the longest of those
+ * @last_prot: protection of the last of those
+ * @fail_map: the how manieth call that maps fails half way, 0 for none
+ * @syncs: calls of iotlb_sync_map
+ * @fail_sync: errno of iotlb_sync_map, 0 for none
+ * @unmaps: calls that unmap
+ * @flushes: calls of iotlb_sync
+ */
+struct test_domain {
+	union {
+		struct iommu_domain domain;
+		struct pt_iommu_amdv1 amdv1;
+	};
+	/* protects the top of @amdv1 */
+	spinlock_t top_lock;
+	const struct pt_iommu_ops *real;
+	struct pt_iommu_ops ops;
+	unsigned int maps;
+	size_t longest;
+	unsigned int last_prot;
+	unsigned int fail_map;
+	unsigned int syncs;
+	int fail_sync;
+	unsigned int unmaps;
+	unsigned int flushes;
+};
+
+struct test_domain *test_domain(struct kunit *test);
+
+#endif /* __DMA_BUF_MAPPING_TESTS_DOMAIN_H */

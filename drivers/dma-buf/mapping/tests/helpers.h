@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the suites share: an exporter that says what it is told and counts what
+ * it is asked.
+ */
+#ifndef __DMA_BUF_MAPPING_TESTS_HELPERS_H
+#define __DMA_BUF_MAPPING_TESTS_HELPERS_H
+
+#include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/dma-buf.h>
+#include <linux/prandom.h>
+#include <linux/sizes.h>
+
+#include "../hooks.h"
+#include "../internal.h"
+
+#define TEST_MAX_ENTRIES 4
+
+/**
+ * struct test_exporter - an exporter and its one buffer
+ * @test: the test that it belongs to
+ * @dmabuf: the buffer
+ * @released: when @dmabuf is gone
+ * @entries: what it states, of the ops that state something
+ * @num_entries: number of @entries in use
+ * @list: what its map_phys returns
+ * @err: errno that a call fails with, 0 for none. For match_mapping it is
+ *	returned after the negotiation, which makes the exporter a faulty one.
+ * @match_calls: how often match_mapping asks core
+ * @null_table: let map of SGT return no table at all
+ * @calls: how often each call was made with success
+ * @saw_p2p: attach found the importer to accept p2p
+ * @saw_revocable: attach found the importer to be revocable
+ * @on_unmap_phys: called when a list is given back, may be NULL
+ * @priv: for @on_unmap_phys
+ * @tried: pairs that the match of a private type was asked about
+ */
+struct test_exporter {
+	struct kunit *test;
+	struct dma_buf *dmabuf;
+	struct completion released;
+	struct dma_buf_mapping_match entries[TEST_MAX_ENTRIES];
+	unsigned int num_entries;
+	const struct dma_buf_phys_list *list;
+	struct {
+		int match;
+		int attach;
+		int pin;
+		int map_phys;
+		int map_sgt;
+	} err;
+	unsigned int match_calls;
+	bool null_table;
+	struct {
+		unsigned int attach, detach;
+		unsigned int pin, unpin;
+		unsigned int map_phys, unmap_phys;
+		unsigned int map_sgt, unmap_sgt;
+	} calls;
+	bool saw_p2p;
+	bool saw_revocable;
+	void (*on_unmap_phys)(struct test_exporter *exp);
+	void *priv;
+	char tried[64];
+};
+
+/* States @entries; with pin, without pin; of old; with a table; with both */
+extern const struct dma_buf_ops test_stated_ops;
+extern const struct dma_buf_ops test_stated_nopin_ops;
+extern const struct dma_buf_ops test_legacy_ops;
+extern const struct dma_buf_ops test_table_ops;
+extern const struct dma_buf_ops test_table_and_match_ops;
+
+extern const struct dma_buf_pal_exp_ops test_pal_ops;
+extern const struct dma_buf_sgt_exp_ops test_sgt_ops;
+
+/* Importer's callbacks: revocable with p2p, and revocable without */
+extern const struct dma_buf_attach_ops test_p2p_importer;
+extern const struct dma_buf_attach_ops test_nop2p_importer;
+
+struct test_exporter *test_exporter(struct kunit *test,
+				    const struct dma_buf_ops *ops, size_t size);
+struct test_exporter *test_pal_exporter(struct kunit *test,
+					const struct dma_buf_phys_list *list);
+void test_expect_idle(struct test_exporter *exp);
+
+size_t test_list_size(const struct dma_buf_phys_list *list);
+struct dma_buf_phys_list *test_list_alloc(struct kunit *test, size_t nr);
+struct dma_buf_phys_list *test_list(struct kunit *test,
+				    const struct phys_vec *ranges, size_t nr);
+struct dma_buf_phys_list *test_random_list(struct kunit *test,
+					   struct rnd_state *rnd, size_t nr,
+					   size_t max_pages);
+phys_addr_t test_list_paddr(const struct dma_buf_phys_list *list,
+			    size_t offset);
+
+struct dma_buf_attachment *
+test_attach(struct test_exporter *exp, const struct dma_buf_mapping_match *imp,
+	    unsigned int num_imp, const struct dma_buf_attach_ops *ops);
+struct dma_buf_attachment *test_attach_sgt(struct test_exporter *exp,
+					   struct device *dev,
+					   const struct dma_buf_attach_ops *ops);
+void test_detach(struct test_exporter *exp, struct dma_buf_attachment *attach);
+
+void test_invalidate(struct test_exporter *exp);
+void test_revoke(struct test_exporter *exp);
+void test_restore(struct test_exporter *exp);
+
+const char *test_describe(struct test_exporter *exp,
+			  struct dma_buf_attachment *attach);
+struct device *test_device(struct kunit *test, u64 mask);
+u32 test_random(struct rnd_state *rnd, u32 below);
+
+#endif /* __DMA_BUF_MAPPING_TESTS_HELPERS_H */

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tests of the SGT type: every mix of drivers, old and new.
+ */
+#include <kunit/test.h>
+#include <linux/dma-mapping.h>
+#include <linux/dma-resv.h>
+#include <linux/module.h>
+#include <linux/scatterlist.h>
+
+#include "helpers.h"
+
+static struct test_exporter *native_exporter(struct kunit *test)
+{
+	struct test_exporter *exp = test_exporter(test, &test_stated_ops, SZ_64K);
+
+	exp->entries[0] = DMA_BUF_EMAPPING_SGT(&test_sgt_ops);
+	exp->num_entries = 1;
+	return exp;
+}
+
+/* The table is told by its one entry: the pointer may be that of a copy */
+static void expect_table(struct test_exporter *exp, struct sg_table *sgt)
+{
+	struct kunit *test = exp->test;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	KUNIT_EXPECT_EQ(test, sgt->nents, 1);
+	KUNIT_EXPECT_EQ(test, sg_dma_address(sgt->sgl), SZ_1G);
+	KUNIT_EXPECT_EQ(test, sg_dma_len(sgt->sgl), exp->dmabuf->size);
+	KUNIT_EXPECT_EQ(test, exp->calls.map_sgt, 1);
+	KUNIT_EXPECT_EQ(test, exp->calls.unmap_sgt, 0);
+}
+
+static void map_and_unmap(struct test_exporter *exp,
+			  struct dma_buf_attachment *attach)
+{
+	struct sg_table *sgt;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(exp->test, attach);
+	KUNIT_EXPECT_STREQ(exp->test, dma_buf_mapping_name(attach), "SGT");
+	sgt = dma_buf_map_attachment_unlocked(attach, DMA_BIDIRECTIONAL);
+	expect_table(exp, sgt);
+	dma_buf_unmap_attachment_unlocked(attach, sgt, DMA_BIDIRECTIONAL);
+	KUNIT_EXPECT_EQ(exp->test, exp->calls.unmap_sgt, 1);
+}
+
+static void attach_of_old(struct kunit *test, struct test_exporter *exp)
+{
+	struct device *dev = test_device(test, DMA_BIT_MASK(64));
+	struct dma_buf_attachment *attach;
+
+	attach = dma_buf_attach(exp->dmabuf, dev);
+	map_and_unmap(exp, attach);
+	KUNIT_EXPECT_PTR_EQ(test, attach->dev, dev);
+	dma_buf_detach(exp->dmabuf, attach);
+	test_expect_idle(exp);
+}
+
+static void attach_of_new(struct kunit *test, struct test_exporter *exp)
+{
+	struct device *dev = test_device(test, DMA_BIT_MASK(64));
+	struct dma_buf_attachment *attach;
+
+	attach = test_attach_sgt(exp, dev, &test_nop2p_importer);
+	map_and_unmap(exp, attach);
+	KUNIT_EXPECT_PTR_EQ(test, attach->dev, dev);
+	test_detach(exp, attach);
+	test_expect_idle(exp);
+}
+
+static void legacy_exporter_and_legacy_importer(struct kunit *test)
+{
+	attach_of_old(test, test_exporter(test, &test_legacy_ops, SZ_64K));
+}
+
+static void legacy_exporter_and_native_importer(struct kunit *test)
+{
+	attach_of_new(test, test_exporter(test, &test_legacy_ops, SZ_64K));
+}
+
+static void native_exporter_and_legacy_importer(struct kunit *test)
+{
+	attach_of_old(test, native_exporter(test));
+}
+
+static void native_exporter_and_native_importer(struct kunit *test)
+{
+	attach_of_new(test, native_exporter(test));
+}
+
+static void dynamic_importer_of_old_keeps_its_callbacks(struct kunit *test)
+{
+	struct device *dev = test_device(test, DMA_BIT_MASK(64));
+	struct dma_buf_attachment *attach;
+	struct test_exporter *exp;
+	unsigned int invalidated = 0;
+
+	exp = test_exporter(test, &test_legacy_ops, SZ_64K);
+	attach = dma_buf_dynamic_attach(exp->dmabuf, dev, &test_p2p_importer,
+					&invalidated);
+	map_and_unmap(exp, attach);
+	KUNIT_EXPECT_TRUE(test, exp->saw_p2p);
+	KUNIT_EXPECT_TRUE(test, exp->saw_revocable);
+	KUNIT_EXPECT_EQ(test, exp->calls.pin, 0);
+
+	test_invalidate(exp);
+	KUNIT_EXPECT_EQ(test, invalidated, 1);
+	/* Asks for a new mapping by itself, so restore is nothing to it */
+	test_restore(exp);
+	KUNIT_EXPECT_EQ(test, invalidated, 1);
+	dma_buf_detach(exp->dmabuf, attach);
+}
+
+static void expect_pinned_while_mapped(struct kunit *test,
+				       struct test_exporter *exp)
+{
+	struct device *dev = test_device(test, DMA_BIT_MASK(64));
+	struct dma_buf_attachment *attach;
+	struct sg_table *sgt;
+
+	attach = dma_buf_attach(exp->dmabuf, dev);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	KUNIT_EXPECT_FALSE(test, exp->saw_p2p);
+	KUNIT_EXPECT_FALSE(test, exp->saw_revocable);
+	KUNIT_EXPECT_EQ(test, exp->calls.pin, 0);
+
+	sgt = dma_buf_map_attachment_unlocked(attach, DMA_TO_DEVICE);
+	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, sgt);
+	KUNIT_EXPECT_EQ(test, exp->calls.pin, 1);
+	KUNIT_EXPECT_EQ(test, exp->calls.unpin, 0);
+	if (!IS_ERR_OR_NULL(sgt))
+		dma_buf_unmap_attachment_unlocked(attach, sgt, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, exp->calls.unpin, 1);
+	dma_buf_detach(exp->dmabuf, attach);
+}
+
+static void static_importer_pins_legacy_exporter(struct kunit *test)
+{
+	expect_pinned_while_mapped(test, test_exporter(test, &test_legacy_ops,
+						       SZ_64K));
+}
+
+static void static_importer_pins_native_exporter(struct kunit *test)
+{
+	expect_pinned_while_mapped(test, native_exporter(test));
+}
+
+static void pin_that_fails_maps_nothing(struct kunit *test)
+{
+	struct device *dev = test_device(test, DMA_BIT_MASK(64));
+	struct test_exporter *exp = native_exporter(test);
+	struct dma_buf_attachment *attach;
+
+	exp->err.pin = -ENOSPC;
+	attach = test_attach_sgt(exp, dev, NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	KUNIT_EXPECT_PTR_EQ(test,
+			    dma_buf_map_attachment_unlocked(attach,
+							    DMA_TO_DEVICE),
+			    ERR_PTR(-ENOSPC));
+	KUNIT_EXPECT_EQ(test, exp->calls.map_sgt, 0);
+	test_detach(exp, attach);
+}
+
+static void map_that_fails_is_unpinned(struct kunit *test)
+{
+	struct device *dev = test_device(test, DMA_BIT_MASK(64));
+	struct test_exporter *exp = native_exporter(test);
+	struct dma_buf_attachment *attach;
+
+	attach = test_attach_sgt(exp, dev, NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	exp->err.map_sgt = -EINTR;
+	KUNIT_EXPECT_PTR_EQ(test,
+			    dma_buf_map_attachment_unlocked(attach,
+							    DMA_TO_DEVICE),
+			    ERR_PTR(-EINTR));
+	exp->null_table = true;
+	KUNIT_EXPECT_PTR_EQ(test,
+			    dma_buf_map_attachment_unlocked(attach,
+							    DMA_TO_DEVICE),
+			    ERR_PTR(-ENOMEM));
+	KUNIT_EXPECT_EQ(test, exp->calls.pin, 2);
+	KUNIT_EXPECT_EQ(test, exp->calls.unpin, 2);
+	test_detach(exp, attach);
+}
+
+/* Field notes 36: unmap of an error or of nothing is harmless */
+static void notes36_unmap_of_error_or_null(struct kunit *test)
+{
+	struct device *dev = test_device(test, DMA_BIT_MASK(64));
+	struct test_exporter *exp = native_exporter(test);
+	struct dma_buf_attachment *attach;
+
+	attach = test_attach_sgt(exp, dev, &test_nop2p_importer);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	dma_resv_lock(exp->dmabuf->resv, NULL);
+	dma_buf_sgt_unmap(attach, NULL, DMA_TO_DEVICE);
+	dma_buf_sgt_unmap(attach, ERR_PTR(-ENODEV), DMA_TO_DEVICE);
+	dma_resv_unlock(exp->dmabuf->resv);
+	KUNIT_EXPECT_EQ(test, exp->calls.unmap_sgt, 0);
+	test_detach(exp, attach);
+}
+
+static void importer_without_device_is_refused(struct kunit *test)
+{
+	struct test_exporter *exp = native_exporter(test);
+
+	KUNIT_EXPECT_PTR_EQ(test, test_attach_sgt(exp, NULL, NULL),
+			    ERR_PTR(-EINVAL));
+	exp = test_exporter(test, &test_legacy_ops, SZ_64K);
+	KUNIT_EXPECT_PTR_EQ(test, test_attach_sgt(exp, NULL, NULL),
+			    ERR_PTR(-EINVAL));
+	KUNIT_EXPECT_EQ(test, exp->calls.attach, 0);
+}
+
+static struct kunit_case sgt_cases[] = {
+	KUNIT_CASE(legacy_exporter_and_legacy_importer),
+	KUNIT_CASE(legacy_exporter_and_native_importer),
+	KUNIT_CASE(native_exporter_and_legacy_importer),
+	KUNIT_CASE(native_exporter_and_native_importer),
+	KUNIT_CASE(dynamic_importer_of_old_keeps_its_callbacks),
+	KUNIT_CASE(static_importer_pins_legacy_exporter),
+	KUNIT_CASE(static_importer_pins_native_exporter),
+	KUNIT_CASE(pin_that_fails_maps_nothing),
+	KUNIT_CASE(map_that_fails_is_unpinned),
+	KUNIT_CASE(notes36_unmap_of_error_or_null),
+	KUNIT_CASE(importer_without_device_is_refused),
+	{}
+};
+
+static struct kunit_suite sgt_suite = {
+	.name = "dma-buf-mapping-sgt",
+	.test_cases = sgt_cases,
+};
+
+kunit_test_suite(sgt_suite);
+
+MODULE_DESCRIPTION("KUnit tests of the SGT mapping type of DMA-buf");
+MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS("DMA_BUF");

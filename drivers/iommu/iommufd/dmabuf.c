@@ -19,10 +19,11 @@
  * @length: Number of bytes
  * @writable: Whether the slice may be mapped with IOMMU_WRITE
  *
- * Returns -EINVAL if the slice is not within the buffer, -EOPNOTSUPP if the
- * exporter has no PAL to state and -ENODEV if the buffer is revoked.
- *
  * Takes the reservation lock, so no pages mutex may be held.
+ *
+ * Return: The pages, or an ERR_PTR(): -EINVAL if the slice is not within the
+ * buffer, -EOPNOTSUPP if the exporter has no PAL to state, -ENODEV if the
+ * buffer is revoked, -ENOMEM.
  */
 struct iopt_pages *iopt_alloc_dmabuf_pages(struct dma_buf *dmabuf,
 					   unsigned long start_byte,
@@ -79,6 +80,8 @@ void iopt_release_dmabuf(struct iopt_pages *pages)
  * @domain: Domain to map into
  *
  * If the buffer is revoked nothing is mapped until the exporter restores it.
+ *
+ * Return: 0, or what dma_buf_iommu_map() failed with.
  */
 int iopt_dmabuf_fill_domain(struct iopt_area *area, struct iopt_pages *pages,
 			    struct iommu_domain *domain)
@@ -119,6 +122,8 @@ void iopt_dmabuf_unfill_domain(struct iopt_area *area, struct iopt_pages *pages,
  * @pages: The pages of the area (area->pages is NULL)
  *
  * On failure all domains are left unchanged.
+ *
+ * Return: 0, or what iopt_dmabuf_fill_domain() failed with.
  */
 int iopt_dmabuf_fill_domains(struct iopt_area *area, struct iopt_pages *pages)
 {
@@ -148,6 +153,8 @@ err_unfill:
  * @start_byte: Bytes into the pages to start at
  * @length: Number of bytes
  * @phase: Set to the offset that the IOVA should have within the alignment
+ *
+ * Return: The alignment in bytes, a power of two.
  */
 unsigned long iopt_dmabuf_iova_align(struct iopt_pages *pages,
 				     unsigned long start_byte,
@@ -166,7 +173,7 @@ unsigned long iopt_dmabuf_iova_align(struct iopt_pages *pages,
  * dma-buf go away as soon as the exporter revokes it. Undone by
  * iopt_dmabuf_unhold().
  *
- * Returns false if @pages are of a dma-buf that is revoked.
+ * Return: false if @pages are of a dma-buf that is revoked, true otherwise.
  */
 bool iopt_dmabuf_try_hold(struct iopt_pages *pages)
 {

@@ -40,3 +40,6 @@ run_logged() {
 	fi
 	say "$what: done in $((SECONDS - start)) s"
 }
+
+# tap_sum FIELD FILE: the sum of a field over the totals that kselftests print
+tap_sum() { sed -n "s/^# Totals:.* $1:\([0-9]*\).*/\1/p" "$2" | awk '{ n += $1 } END { print n + 0 }'; }

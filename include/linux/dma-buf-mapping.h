@@ -55,8 +55,9 @@ struct dma_buf_sgt_exp_ops {
 	 * @map:
 	 *
 	 * Maps the whole buffer for &dma_buf_attachment.dev and returns the
-	 * table, whose DMA addresses and lengths are page aligned. Core owns
-	 * the table until it is given back by @unmap.
+	 * table, whose DMA addresses and lengths are page aligned. The importer
+	 * may use the table until it is given back by @unmap, and the exporter
+	 * frees it then.
 	 *
 	 * Context: May sleep. The reservation lock is held.
 	 * Return: The table, or an ERR_PTR(): -ENODEV when the buffer is
@@ -67,7 +68,8 @@ struct dma_buf_sgt_exp_ops {
 	/**
 	 * @unmap:
 	 *
-	 * Takes back a table of @map, with the same direction.
+	 * Takes back a table of @map, with the same direction, unmaps and
+	 * frees it. Nothing uses it any more.
 	 *
 	 * Context: May sleep. The reservation lock is held.
 	 */
@@ -96,9 +98,12 @@ enum dma_buf_phys_attr {
  * &phys_addr_t, and the lengths add up to &dma_buf.size.
  */
 struct dma_buf_phys_list {
-	/** @provider: of the p2p routing; NULL for ordinary memory */
+	/**
+	 * @provider: of the p2p routing, the same that the exporter's match
+	 * entry has; NULL for ordinary memory
+	 */
 	struct p2pdma_provider *provider;
-	/** @attrs: of all ranges, see &enum dma_buf_phys_attr */
+	/** @attrs: of all ranges, an OR of &enum dma_buf_phys_attr */
 	unsigned int attrs;
 	/**
 	 * @nr_ranges: number of ranges, at least 1. To be set by the exporter:
@@ -119,21 +124,26 @@ struct dma_buf_pal_exp_ops {
 	 * Returns the list of the buffer, which then has to stay usable, and
 	 * its addresses valid, until it is given back by @unmap_phys. Every
 	 * successful call is followed by one of @unmap_phys, which an exporter
-	 * that waits for its buffer to be unused can count on.
+	 * that waits for its buffer to be unused can count on. The list stays
+	 * the exporter's: it may return the same one each time, and core never
+	 * frees or changes it.
 	 *
 	 * Context: May sleep. The reservation lock is held.
 	 * Return: The list, or an ERR_PTR(): -ENODEV when the buffer is
-	 * revoked, or what else the exporter fails with.
+	 * revoked, or what else the exporter fails with. Whoever wanted to map
+	 * gets that errno.
 	 */
 	const struct dma_buf_phys_list *
 		(*map_phys)(struct dma_buf_attachment *attach);
 	/**
 	 * @unmap_phys:
 	 *
-	 * Takes back a list of @map_phys. Nothing that core mapped from it is
-	 * left.
+	 * Takes back a list of @map_phys. Nothing that core mapped from it for
+	 * @attach is left. Cannot fail, and is called for a revoked buffer just
+	 * as well.
 	 *
-	 * Context: May sleep. The reservation lock is held.
+	 * Context: May sleep. The reservation lock is held, and no other lock
+	 * of core.
 	 */
 	void (*unmap_phys)(struct dma_buf_attachment *attach,
 			   const struct dma_buf_phys_list *list);
@@ -149,9 +159,15 @@ struct dma_buf_pal_exp_ops {
 struct dma_buf_mapping_match {
 	/** @type: the mapping type, which has to be registered */
 	struct dma_buf_mapping_type *type;
-	/** @exp_ops: exporter's side: the operations that @type prescribes */
+	/**
+	 * @exp_ops: exporter's side: the operations that @type prescribes,
+	 * which have to live as long as the dma-buf
+	 */
 	const void *exp_ops;
-	/** @dev: importer's side: device that does the DMA, NULL for none */
+	/**
+	 * @dev: importer's side: device that does the DMA, NULL for none. It
+	 * becomes &dma_buf_attachment.dev.
+	 */
 	struct device *dev;
 	union {
 		/** @pal: exporter's side of PAL */
@@ -161,10 +177,16 @@ struct dma_buf_mapping_match {
 			 * DMA_BUF_EMAPPING_PAL()
 			 */
 			struct p2pdma_provider *provider;
-			/** @pal.attrs: as &dma_buf_phys_list.attrs */
+			/**
+			 * @pal.attrs: what every list of this buffer has as
+			 * &dma_buf_phys_list.attrs
+			 */
 			unsigned int attrs;
 		} pal;
-		/** @data: for the match callback of a driver's own type */
+		/**
+		 * @data: for the match callback of a driver's own type. Core
+		 * does not look at it.
+		 */
 		const void *data;
 	};
 };
@@ -179,9 +201,14 @@ struct dma_buf_mapping_match {
  * dma_buf_mapping_exp_ops().
  */
 struct dma_buf_mapping_type {
-	/** @name: unique name, shown in debugfs */
+	/**
+	 * @name: unique name, shown in debugfs and by dma_buf_mapping_name()
+	 */
 	const char *name;
-	/** @owner: module that stays loaded while an attachment uses the type */
+	/**
+	 * @owner: module that stays loaded while an attachment uses the type,
+	 * THIS_MODULE in nearly every case
+	 */
 	struct module *owner;
 	/**
 	 * @match:
@@ -190,8 +217,9 @@ struct dma_buf_mapping_type {
 	 * May be NULL: they do.
 	 *
 	 * Context: May sleep. Called without the reservation lock and may read
-	 * only what does not change while the dma-buf lives. Must neither
-	 * attach to a dma-buf nor register a type.
+	 * only what does not change while the dma-buf lives. Core's registry
+	 * is locked for reading, so it must neither attach to a dma-buf nor
+	 * register a type.
 	 * Return: 0 if they do, -EOPNOTSUPP to let core go on looking, any
 	 * other errno to make the attach fail with it.
 	 */
@@ -221,13 +249,32 @@ struct dma_buf_match_args {
 	unsigned int num_imp;
 };
 
+/**
+ * var dma_buf_mapping_sgt - the type SGT: a DMA mapped scatterlist
+ *
+ * To be stated by DMA_BUF_EMAPPING_SGT() and DMA_BUF_IMAPPING_SGT().
+ */
 extern struct dma_buf_mapping_type dma_buf_mapping_sgt;
+
+/**
+ * var dma_buf_mapping_pal - the type PAL: a physical address list
+ *
+ * To be stated by DMA_BUF_EMAPPING_PAL(). An importer cannot state it.
+ */
 extern struct dma_buf_mapping_type dma_buf_mapping_pal;
+
+/**
+ * var dma_buf_mapping_iommu - the type iommu_domain: translations in a domain
+ *
+ * To be stated by DMA_BUF_IMAPPING_IOMMU(), for iommufd only. An exporter
+ * cannot state it.
+ */
 extern struct dma_buf_mapping_type dma_buf_mapping_iommu;
 
 /**
  * DMA_BUF_EMAPPING_SGT - exporter's match entry: maps a scatterlist itself
- * @_ops: the exporter's &struct dma_buf_sgt_exp_ops
+ * @_ops: the exporter's &struct dma_buf_sgt_exp_ops, which live as long as the
+ *	dma-buf
  */
 #define DMA_BUF_EMAPPING_SGT(_ops)                                       \
 	((struct dma_buf_mapping_match) {                                \
@@ -236,7 +283,9 @@ extern struct dma_buf_mapping_type dma_buf_mapping_iommu;
 
 /**
  * DMA_BUF_IMAPPING_SGT - importer's match entry: wants a scatterlist
- * @_dev: the device that does the DMA, not NULL
+ * @_dev: the device that does the DMA. With NULL the attach fails with -EINVAL.
+ *
+ * Device memory matches only if &dma_buf_attach_ops.allow_peer2peer is set.
  */
 #define DMA_BUF_IMAPPING_SGT(_dev)                                       \
 	((struct dma_buf_mapping_match) {                                \
@@ -245,8 +294,10 @@ extern struct dma_buf_mapping_type dma_buf_mapping_iommu;
 
 /**
  * DMA_BUF_EMAPPING_PAL - exporter's match entry: states physical ranges
- * @_ops: the exporter's &struct dma_buf_pal_exp_ops
- * @_attrs: what every list of this buffer will have as its attributes
+ * @_ops: the exporter's &struct dma_buf_pal_exp_ops, which live as long as the
+ *	dma-buf
+ * @_attrs: what every list of this buffer will have as its attributes, an OR of
+ *	&enum dma_buf_phys_attr
  * @_provider: p2pdma provider, NULL for ordinary memory. Core looks at it
  *	without a lock in order to find a route to the importer's device, so it
  *	has to stay valid for the life of the dma-buf, its device included.

@@ -7,6 +7,7 @@
 #define __DMA_BUF_MAPPING_INTERNAL_H
 
 #include <linux/dma-buf-mapping.h>
+#include <linux/log2.h>
 #include <linux/seq_file.h>
 
 struct dma_buf_mapping;
@@ -112,6 +113,7 @@ struct dma_buf_extent {
  * @list: the exporter's list
  * @users: attachments that hold it, protected by the reservation lock
  * @nr_extents: number of extents, the end mark not counted
+ * @largest_block: log2 of the largest dma_buf_largest_block() of any extent
  * @extents: sorted by offset, with an end mark at the size of the buffer
  */
 struct dma_buf_pal {
@@ -119,6 +121,7 @@ struct dma_buf_pal {
 	const struct dma_buf_phys_list *list;
 	unsigned int users;
 	size_t nr_extents;
+	unsigned int largest_block;
 	struct dma_buf_extent extents[];
 };
 
@@ -126,6 +129,16 @@ struct dma_buf_pal {
 static inline size_t dma_buf_extent_len(const struct dma_buf_extent *extent)
 {
 	return extent[1].offset - extent->offset;
+}
+
+/* log2 of the largest naturally aligned block within a run of memory */
+static inline unsigned int dma_buf_largest_block(phys_addr_t paddr, size_t len)
+{
+	unsigned int lg2 = ilog2(len);
+	phys_addr_t skip = -paddr & ((1ULL << lg2) - 1);
+
+	/* Half of the length fits in any case */
+	return skip <= len - (1ULL << lg2) ? lg2 : lg2 - 1;
 }
 
 struct dma_buf_pal *dma_buf_pal_get(struct dma_buf_attachment *attach);

@@ -9,7 +9,6 @@
 #include <linux/err.h>
 #include <linux/export.h>
 #include <linux/iommu.h>
-#include <linux/log2.h>
 #include <linux/mutex.h>
 #include <linux/overflow.h>
 #include <linux/rbtree.h>
@@ -391,16 +390,6 @@ void dma_buf_iommu_release(struct dma_buf_attachment *attach)
 }
 EXPORT_SYMBOL_FOR_MODULES(dma_buf_iommu_release, "iommufd");
 
-/* log2 of the largest naturally aligned block within a run of memory */
-static unsigned int largest_block(phys_addr_t paddr, size_t len)
-{
-	unsigned int lg2 = ilog2(len);
-	phys_addr_t skip = -paddr & ((1ULL << lg2) - 1);
-
-	/* Half of the length fits in any case */
-	return skip <= len - (1ULL << lg2) ? lg2 : lg2 - 1;
-}
-
 /**
  * dma_buf_iommu_iova_align - choose an IOVA that lets a slice use large pages
  * @attach: attachment that agreed on iommu_domain
@@ -438,12 +427,13 @@ unsigned long dma_buf_iommu_iova_align(struct dma_buf_attachment *attach,
 
 	extent = dma_buf_pal_find(pi->pal, offset);
 	skip = offset - extent->offset;
-	for (; done < length; extent++, done += len, skip = 0) {
+	for (; done < length && best < pi->pal->largest_block;
+	     extent++, done += len, skip = 0) {
 		phys_addr_t paddr = extent->paddr + skip;
 		unsigned int lg2;
 
 		len = min(dma_buf_extent_len(extent) - skip, length - done);
-		lg2 = largest_block(paddr, len);
+		lg2 = dma_buf_largest_block(paddr, len);
 		if (lg2 > best) {
 			best = lg2;
 			*phase = (paddr - done) & ((1UL << lg2) - 1);
@@ -480,7 +470,7 @@ static int pal_to_iommu_attach(struct dma_buf_mapping *m)
 	struct pal_iommu *pi;
 	int ret;
 
-	pi = kzalloc_obj(*pi);
+	pi = kzalloc_obj(*pi, GFP_KERNEL_ACCOUNT);
 	if (!pi)
 		return -ENOMEM;
 	mutex_init(&pi->lock);

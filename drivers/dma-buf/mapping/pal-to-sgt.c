@@ -86,20 +86,6 @@ static int pal_to_sgt_match(struct dma_buf_attachment *attach,
 	return find_route(attach, exp->pal.attrs, exp->pal.provider, &route);
 }
 
-/* Can every extent be put right behind the one before it? */
-static bool fits_iova(const struct dma_buf_pal *pal, struct device *dev)
-{
-	unsigned long mask = dma_get_merge_boundary(dev);
-	size_t i;
-
-	if (mask < PAGE_SIZE)
-		return true;
-	for (i = 0; i < pal->nr_extents; i++)
-		if ((pal->extents[i].paddr | pal->extents[i + 1].offset) & mask)
-			return false;
-	return true;
-}
-
 static int init_route(struct dma_buf_attachment *attach, struct pal_sgt *ps)
 {
 	const struct dma_buf_phys_list *list = ps->pal->list;
@@ -115,7 +101,11 @@ static int init_route(struct dma_buf_attachment *attach, struct pal_sgt *ps)
 	/* The DMA API keeps a flag of its own in the top bit of the size */
 	if ((u64)size & DMA_IOVA_USE_SWIOTLB)
 		return -EINVAL;
-	if (ps->route == PAL_SGT_EACH && fits_iova(ps->pal, attach->dev) &&
+	/*
+	 * An IOMMU that dma_iova_try_alloc() knows has no page larger than the
+	 * CPU's as its smallest, so that extents always fit behind each other.
+	 */
+	if (ps->route == PAL_SGT_EACH &&
 	    dma_iova_try_alloc(attach->dev, &ps->iova, 0, size))
 		ps->route = PAL_SGT_IOVA;
 	return 0;

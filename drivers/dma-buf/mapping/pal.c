@@ -9,6 +9,7 @@
 #include <linux/err.h>
 #include <linux/export.h>
 #include <linux/list.h>
+#include <linux/minmax.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
 
@@ -81,6 +82,19 @@ static void fill_extents(struct dma_buf_pal *pal)
 	extent->paddr = 0;
 }
 
+static unsigned int find_largest_block(const struct dma_buf_pal *pal)
+{
+	const struct dma_buf_extent *extent = pal->extents;
+	const struct dma_buf_extent *end = extent + pal->nr_extents;
+	unsigned int largest = 0;
+
+	for (; extent != end; extent++)
+		largest = max(largest,
+			      dma_buf_largest_block(extent->paddr,
+						    dma_buf_extent_len(extent)));
+	return largest;
+}
+
 static struct dma_buf_pal *pal_new(struct dma_buf *dmabuf,
 				   const struct dma_buf_phys_list *list)
 {
@@ -91,12 +105,14 @@ static struct dma_buf_pal *pal_new(struct dma_buf *dmabuf,
 	if (!extents)
 		return ERR_PTR(-EINVAL);
 
-	pal = kvzalloc(struct_size(pal, extents, extents + 1), GFP_KERNEL);
+	pal = kvzalloc(struct_size(pal, extents, extents + 1),
+		       GFP_KERNEL_ACCOUNT);
 	if (!pal)
 		return ERR_PTR(-ENOMEM);
 	pal->list = list;
 	pal->nr_extents = extents;
 	fill_extents(pal);
+	pal->largest_block = find_largest_block(pal);
 	list_add(&pal->node, &dmabuf->pals);
 	return pal;
 }

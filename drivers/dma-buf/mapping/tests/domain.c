@@ -101,7 +101,9 @@ static void domain_free(void *data)
 
 /**
  * test_domain - make a domain
- * @test: test that it lives as long as
+ * @test: test that it lives as long as, if not freed by test_domain_free()
+ *
+ * Return: The domain. The test ends if there is none.
  */
 struct test_domain *test_domain(struct kunit *test)
 {
@@ -135,6 +137,52 @@ struct test_domain *test_domain(struct kunit *test)
 	ret = kunit_add_action_or_reset(test, domain_free, d);
 	KUNIT_ASSERT_EQ(test, ret, 0);
 	return d;
+}
+
+void test_domain_free(struct kunit *test, struct test_domain *d)
+{
+	kunit_release_action(test, domain_free, d);
+	kunit_kfree(test, d);
+}
+
+/* Does the domain translate a page, from its first to its last byte? */
+bool test_translates(struct test_domain *d, unsigned long iova,
+		     phys_addr_t paddr)
+{
+	return iommu_iova_to_phys(&d->domain, iova) == paddr &&
+	       iommu_iova_to_phys(&d->domain, iova + PAGE_SIZE - 1) ==
+		       paddr + PAGE_SIZE - 1;
+}
+
+/* Pages of a slice that the domain does not translate to what the list says */
+size_t test_wrong_pages(struct test_domain *d, unsigned long iova,
+			const struct dma_buf_phys_list *list, size_t offset,
+			size_t length)
+{
+	size_t at = 0, wrong = 0, i, j;
+
+	for (i = 0; i < list->nr_ranges; i++) {
+		const struct phys_vec *range = &list->ranges[i];
+
+		for (j = 0; j < range->len; j += PAGE_SIZE, at += PAGE_SIZE) {
+			if (at < offset || at >= offset + length)
+				continue;
+			wrong += !test_translates(d, iova + (at - offset),
+						  range->paddr + j);
+		}
+	}
+	return wrong;
+}
+
+/* Pages from @iova on that the domain translates to anything */
+size_t test_mapped_pages(struct test_domain *d, unsigned long iova,
+			 size_t length)
+{
+	size_t mapped = 0, i;
+
+	for (i = 0; i < length; i += PAGE_SIZE)
+		mapped += iommu_iova_to_phys(&d->domain, iova + i) != 0;
+	return mapped;
 }
 
 MODULE_IMPORT_NS("GENERIC_PT_IOMMU");

@@ -6,6 +6,7 @@
 #define __DMA_BUF_MAPPING_TESTS_DOMAIN_H
 
 #include <kunit/test.h>
+#include <linux/dma-buf-mapping.h>
 #include <linux/generic_pt/iommu.h>
 #include <linux/iommu.h>
 #include <linux/spinlock.h>
@@ -49,5 +50,14 @@ struct test_domain {
 };
 
 struct test_domain *test_domain(struct kunit *test);
+void test_domain_free(struct kunit *test, struct test_domain *d);
+
+bool test_translates(struct test_domain *d, unsigned long iova,
+		     phys_addr_t paddr);
+size_t test_wrong_pages(struct test_domain *d, unsigned long iova,
+			const struct dma_buf_phys_list *list, size_t offset,
+			size_t length);
+size_t test_mapped_pages(struct test_domain *d, unsigned long iova,
+			 size_t length);
 
 #endif /* __DMA_BUF_MAPPING_TESTS_DOMAIN_H */

@@ -8,10 +8,16 @@
 #include <linux/dma-resv.h>
 #include <linux/err.h>
 #include <linux/fcntl.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/kmsg_dump.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/mount.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uio.h>
 
 #include "helpers.h"
 
@@ -245,6 +251,8 @@ static void exporter_free(void *data)
  * @test: test that it lives as long as
  * @ops: what sort of an exporter it is
  * @size: of the buffer in bytes
+ *
+ * Return: The exporter. The test ends if there is none.
  */
 struct test_exporter *test_exporter(struct kunit *test,
 				    const struct dma_buf_ops *ops, size_t size)
@@ -274,6 +282,8 @@ struct test_exporter *test_exporter(struct kunit *test,
  * test_pal_exporter - make an exporter of PAL that can pin
  * @test: test that it lives as long as
  * @list: its ranges, which give the buffer its size, and their attributes
+ *
+ * Return: The exporter. The test ends if there is none.
  */
 struct test_exporter *test_pal_exporter(struct kunit *test,
 					const struct dma_buf_phys_list *list)
@@ -334,6 +344,8 @@ u32 test_random(struct rnd_state *rnd, u32 below)
  * @max_pages: that a range has
  *
  * No range is at address 0, which iommu_iova_to_phys() has another use for.
+ *
+ * Return: The list. The test ends if there is no memory for it.
  */
 struct dma_buf_phys_list *test_random_list(struct kunit *test,
 					   struct rnd_state *rnd, size_t nr,
@@ -378,6 +390,8 @@ static void detach(void *data)
  * @imp: importer's list
  * @num_imp: entries in it
  * @ops: importer's callbacks
+ *
+ * Return: The attachment, or the ERR_PTR() of dma_buf_mapping_attach().
  */
 struct dma_buf_attachment *
 test_attach(struct test_exporter *exp, const struct dma_buf_mapping_match *imp,
@@ -441,6 +455,74 @@ const char *test_describe(struct test_exporter *exp,
 	dma_buf_mapping_describe(attach, &s);
 	dma_resv_unlock(exp->dmabuf->resv);
 	return s.buf;
+}
+
+static ssize_t read_seq_file(struct vfsmount *mnt, const char *path,
+			     struct kvec *vec)
+{
+	struct file *file = file_open_root_mnt(mnt, path, O_RDONLY, 0);
+	struct iov_iter iter;
+	struct kiocb kiocb;
+	ssize_t ret;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	init_sync_kiocb(&kiocb, file);
+	iov_iter_kvec(&iter, ITER_DEST, vec, 1, vec->iov_len);
+	ret = seq_read_iter(&kiocb, &iter);
+	/* Not by a worker, who would come after the mount is gone */
+	__fput_sync(file);
+	return ret;
+}
+
+/* What userspace reads from a file of debugfs, which has to be a seq_file */
+const char *test_read_debugfs(struct kunit *test, const char *path)
+{
+	struct kvec vec = { .iov_len = SZ_16K - 1 };
+	struct file_system_type *type;
+	struct vfsmount *mnt;
+	ssize_t ret;
+
+	if (!IS_ENABLED(CONFIG_DEBUG_FS))
+		kunit_skip(test, "needs DEBUG_FS");
+
+	vec.iov_base = kunit_kzalloc(test, vec.iov_len + 1, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, vec.iov_base);
+	type = get_fs_type("debugfs");
+	KUNIT_ASSERT_NOT_NULL(test, type);
+	mnt = kern_mount(type);
+	put_filesystem(type);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mnt);
+	ret = read_seq_file(mnt, path, &vec);
+	kern_unmount(mnt);
+	KUNIT_ASSERT_GT(test, ret, 0);
+	return vec.iov_base;
+}
+
+/* Where the next line of the kernel's log will be */
+u64 test_log_end(void)
+{
+	struct kmsg_dump_iter iter = {};
+
+	kmsg_dump_rewind(&iter);
+	return iter.next_seq;
+}
+
+/* Lines of the kernel's log from @since on that have @text in them */
+unsigned int test_log_lines(u64 since, const char *text)
+{
+	struct kmsg_dump_iter iter = {};
+	unsigned int lines = 0;
+	char line[256];
+	size_t len;
+
+	kmsg_dump_rewind(&iter);
+	iter.cur_seq = since;
+	while (kmsg_dump_get_line(&iter, false, line, sizeof(line) - 1, &len)) {
+		line[len] = 0;
+		lines += !!strstr(line, text);
+	}
+	return lines;
 }
 
 /* A device that does DMA as far as @mask goes, without an IOMMU */

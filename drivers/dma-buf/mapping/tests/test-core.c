@@ -493,9 +493,31 @@ static void types_of_core_cannot_be_unregistered(struct kunit *test)
 	KUNIT_EXPECT_EQ(test,
 			dma_buf_mapping_type_unregister(&dma_buf_mapping_pal),
 			-EBUSY);
+	if (!IS_ENABLED(CONFIG_IOMMU_API))
+		return;
+	KUNIT_EXPECT_EQ(test,
+			dma_buf_mapping_type_unregister(&dma_buf_mapping_iommu),
+			-EBUSY);
+}
+
+static void expect_text(struct kunit *test, const char *text, const char *part)
+{
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(text, part),
+				  "no '%s' in '%s'", part, text);
 }
 
 #ifdef CONFIG_MODULE_UNLOAD
+static struct module *fake_module(struct kunit *test)
+{
+	struct module *mod = kunit_kzalloc(test, sizeof(*mod), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, mod);
+	mod->state = MODULE_STATE_LIVE;
+	strscpy(mod->name, "kunit_owner");
+	atomic_set(&mod->refcnt, 1);
+	return mod;
+}
+
 static void module_of_a_type_in_use_cannot_be_unloaded(struct kunit *test)
 {
 	const struct dma_buf_mapping_match c[] = { { .type = &type_c } };
@@ -503,16 +525,17 @@ static void module_of_a_type_in_use_cannot_be_unloaded(struct kunit *test)
 	struct dma_buf_attachment *attach;
 	struct module *mod;
 
-	mod = kunit_kzalloc(test, sizeof(*mod), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, mod);
-	mod->state = MODULE_STATE_LIVE;
-	atomic_set(&mod->refcnt, 1);
+	mod = fake_module(test);
 	type_c.owner = mod;
 
 	attach = test_attach(exp, c, 1, NULL);
 	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, attach);
 	/* One for each side */
 	KUNIT_EXPECT_EQ(test, atomic_read(&mod->refcnt), 3);
+	if (IS_ENABLED(CONFIG_DEBUG_FS))
+		expect_text(test,
+			    test_read_debugfs(test, "dma_buf/mapping_types"),
+			    "\n\tkunit C\texporter, importer\tkunit_owner\t2 uses\n");
 	if (!IS_ERR_OR_NULL(attach))
 		test_detach(exp, attach);
 	KUNIT_EXPECT_EQ(test, atomic_read(&mod->refcnt), 1);
@@ -521,8 +544,50 @@ static void module_of_a_type_in_use_cannot_be_unloaded(struct kunit *test)
 	disagree(stating(test, c, 1), c, 1, "", -EOPNOTSUPP);
 	type_c.owner = NULL;
 }
+
+/* Whichever of the three it is, the others' counts are put back */
+static void modules_of_a_conversion_cannot_be_unloaded(struct kunit *test)
+{
+	struct module **owners[] = {
+		&type_a.owner, &type_b.owner, &a_to_b.owner,
+	};
+	const struct dma_buf_mapping_match e[] = { ENTRY(type_a, "1") };
+	const struct dma_buf_mapping_match i[] = { ENTRY(type_b, "x") };
+	struct module *mods[ARRAY_SIZE(owners)];
+	struct dma_buf_attachment *attach;
+	struct test_exporter *exp;
+	size_t going, n;
+
+	for (n = 0; n < ARRAY_SIZE(owners); n++)
+		mods[n] = fake_module(test);
+	for (n = 0; n < ARRAY_SIZE(owners); n++)
+		*owners[n] = mods[n];
+
+	exp = stating(test, e, 1);
+	attach = test_attach(exp, i, 1, NULL);
+	for (n = 0; n < ARRAY_SIZE(owners); n++)
+		KUNIT_EXPECT_EQ(test, atomic_read(&mods[n]->refcnt), 2);
+	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, attach);
+	if (!IS_ERR_OR_NULL(attach))
+		test_detach(exp, attach);
+
+	for (going = 0; going < ARRAY_SIZE(owners); going++) {
+		mods[going]->state = MODULE_STATE_GOING;
+		disagree(stating(test, e, 1), i, 1, "1x", -EOPNOTSUPP);
+		mods[going]->state = MODULE_STATE_LIVE;
+		for (n = 0; n < ARRAY_SIZE(owners); n++)
+			KUNIT_EXPECT_EQ(test, atomic_read(&mods[n]->refcnt), 1);
+	}
+	for (n = 0; n < ARRAY_SIZE(owners); n++)
+		*owners[n] = NULL;
+}
 #else
 static void module_of_a_type_in_use_cannot_be_unloaded(struct kunit *test)
+{
+	kunit_skip(test, "no module is ever unloaded without MODULE_UNLOAD");
+}
+
+static void modules_of_a_conversion_cannot_be_unloaded(struct kunit *test)
 {
 	kunit_skip(test, "no module is ever unloaded without MODULE_UNLOAD");
 }
@@ -659,6 +724,44 @@ static void bufinfo_names_the_mapping(struct kunit *test)
 	test_detach(exp, attach);
 }
 
+static void debugfs_has_the_line_of_bufinfo(struct kunit *test)
+{
+	const struct dma_buf_mapping_match c[] = { { .type = &type_c } };
+	struct test_exporter *exp = stating(test, c, 1);
+	struct dma_buf_attachment *attach = test_attach(exp, c, 1, NULL);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	expect_text(test, test_read_debugfs(test, "dma_buf/bufinfo"),
+		    test_describe(exp, attach));
+	test_detach(exp, attach);
+}
+
+static void debugfs_lists_types_and_converters(struct kunit *test)
+{
+	const struct dma_buf_mapping_match e[] = { ENTRY(type_a, "1") };
+	const struct dma_buf_mapping_match i[] = { ENTRY(type_b, "x") };
+	struct test_exporter *exp = stating(test, e, 1);
+	struct dma_buf_attachment *attach;
+	const char *text;
+
+	attach = test_attach(exp, i, 1, NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	text = test_read_debugfs(test, "dma_buf/mapping_types");
+	test_detach(exp, attach);
+
+	expect_text(test, text,
+		    "Types:\n\tSGT\texporter, importer\tbuilt-in\t0 uses\n");
+	expect_text(test, text, "\n\tPAL\texporter\tbuilt-in\t0 uses\n");
+	expect_text(test, text, "\n\tkunit A\texporter, importer\tbuilt-in\t1 uses\n");
+	expect_text(test, text, "\n\tkunit C\texporter, importer\tbuilt-in\t0 uses\n");
+	expect_text(test, text, "\nConverters:\n\tPAL -> SGT\tbuilt-in\t0 uses\n");
+	expect_text(test, text, "\n\tkunit A -> B\tbuilt-in\t1 uses\n");
+	if (!IS_ENABLED(CONFIG_IOMMU_API))
+		return;
+	expect_text(test, text, "\n\tiommu_domain\timporter\tbuilt-in\t0 uses\n");
+	expect_text(test, text, "\n\tPAL -> iommu_domain\tbuilt-in\t0 uses\n");
+}
+
 static void export_needs_a_way_to_map(struct kunit *test)
 {
 	struct dma_buf_ops ops = {};
@@ -709,6 +812,7 @@ static struct kunit_case core_cases[] = {
 	KUNIT_CASE(unregister_while_converting_is_ebusy),
 	KUNIT_CASE(types_of_core_cannot_be_unregistered),
 	KUNIT_CASE(module_of_a_type_in_use_cannot_be_unloaded),
+	KUNIT_CASE(modules_of_a_conversion_cannot_be_unloaded),
 	KUNIT_CASE(exporter_that_refuses_attach_leaves_nothing),
 	KUNIT_CASE(converter_that_refuses_attach_leaves_nothing),
 	KUNIT_CASE(exporter_that_does_not_ask_core),
@@ -717,6 +821,8 @@ static struct kunit_case core_cases[] = {
 	KUNIT_CASE(importer_callbacks_decide_about_p2p),
 	KUNIT_CASE(invalidate_and_restore_pass_over_private_types),
 	KUNIT_CASE(bufinfo_names_the_mapping),
+	KUNIT_CASE(debugfs_has_the_line_of_bufinfo),
+	KUNIT_CASE(debugfs_lists_types_and_converters),
 	KUNIT_CASE(export_needs_a_way_to_map),
 	{}
 };

@@ -75,61 +75,25 @@ static int unmap(struct ctx *c, unsigned long iova, size_t length)
 	return dma_buf_iommu_unmap(c->attach, &c->d->domain, iova, length);
 }
 
-static bool translates(struct test_domain *d, unsigned long iova,
-		       phys_addr_t paddr)
-{
-	return iommu_iova_to_phys(&d->domain, iova) == paddr &&
-	       iommu_iova_to_phys(&d->domain, iova + PAGE_SIZE - 1) ==
-		       paddr + PAGE_SIZE - 1;
-}
-
-/* Pages of a slice that the domain does not translate to what the list says */
-static size_t wrong_pages(struct test_domain *d, unsigned long iova,
-			  const struct dma_buf_phys_list *list, size_t offset,
-			  size_t length)
-{
-	size_t at = 0, wrong = 0, i, j;
-
-	for (i = 0; i < list->nr_ranges; i++) {
-		const struct phys_vec *range = &list->ranges[i];
-
-		for (j = 0; j < range->len; j += PAGE_SIZE, at += PAGE_SIZE) {
-			if (at < offset || at >= offset + length)
-				continue;
-			wrong += !translates(d, iova + (at - offset),
-					     range->paddr + j);
-		}
-	}
-	return wrong;
-}
-
-static size_t mapped_pages(struct test_domain *d, unsigned long iova,
-			   size_t length)
-{
-	size_t mapped = 0, i;
-
-	for (i = 0; i < length; i += PAGE_SIZE)
-		mapped += iommu_iova_to_phys(&d->domain, iova + i) != 0;
-	return mapped;
-}
-
 /* The slice is there, and what is around it is not */
 static void expect_mapped(struct ctx *c, unsigned long iova, size_t offset,
 			  size_t length)
 {
 	KUNIT_EXPECT_EQ(c->test,
-			wrong_pages(c->d, iova, c->list, offset, length), 0);
-	KUNIT_EXPECT_EQ(c->test,
-			mapped_pages(c->d, iova - PAGES(16), PAGES(16)), 0);
-	KUNIT_EXPECT_EQ(c->test, mapped_pages(c->d, iova + length, PAGES(16)),
+			test_wrong_pages(c->d, iova, c->list, offset, length),
 			0);
+	KUNIT_EXPECT_EQ(c->test,
+			test_mapped_pages(c->d, iova - PAGES(16), PAGES(16)),
+			0);
+	KUNIT_EXPECT_EQ(c->test,
+			test_mapped_pages(c->d, iova + length, PAGES(16)), 0);
 }
 
 static void expect_unmapped(struct ctx *c, unsigned long iova, size_t length)
 {
 	KUNIT_EXPECT_EQ(c->test,
-			mapped_pages(c->d, iova - PAGES(16),
-				     length + PAGES(32)), 0);
+			test_mapped_pages(c->d, iova - PAGES(16),
+					  length + PAGES(32)), 0);
 }
 
 static void finish(struct ctx *c)
@@ -360,7 +324,8 @@ static void slice_of_one_million_ranges(struct kunit *test)
 	expect_mapped(&c, IOVA, PAGES(nr - 1000), PAGES(1000));
 	KUNIT_EXPECT_EQ(test, unmap(&c, IOVA, PAGES(1000)), 0);
 	KUNIT_EXPECT_EQ(test, map(&c, SZ_4G, 0, PAGES(nr)), 0);
-	KUNIT_EXPECT_EQ(test, wrong_pages(c.d, SZ_4G, list, 0, PAGES(nr)), 0);
+	KUNIT_EXPECT_EQ(test, test_wrong_pages(c.d, SZ_4G, list, 0, PAGES(nr)),
+			0);
 	KUNIT_EXPECT_EQ(test, unmap(&c, SZ_4G, PAGES(nr)), 0);
 	expect_unmapped(&c, SZ_4G, PAGES(1000));
 	finish(&c);
@@ -376,15 +341,18 @@ static void notes33_notes34_range_above_8g(struct kunit *test)
 	struct ctx c = ctx_of(test, test_list(test, ranges, 2));
 
 	KUNIT_EXPECT_EQ(test, map(&c, iova, 0, 10ULL * SZ_1G), 0);
-	KUNIT_EXPECT_TRUE(test, translates(c.d, iova, 16ULL * SZ_1G));
-	KUNIT_EXPECT_TRUE(test, translates(c.d, iova + 4ULL * SZ_1G,
-					   20ULL * SZ_1G));
-	KUNIT_EXPECT_TRUE(test, translates(c.d, iova + 9ULL * SZ_1G - PAGE_SIZE,
-					   25ULL * SZ_1G - PAGE_SIZE));
-	KUNIT_EXPECT_TRUE(test, translates(c.d, iova + 9ULL * SZ_1G, SZ_1G));
+	KUNIT_EXPECT_TRUE(test, test_translates(c.d, iova, 16ULL * SZ_1G));
+	KUNIT_EXPECT_TRUE(test, test_translates(c.d, iova + 4ULL * SZ_1G,
+						20ULL * SZ_1G));
+	KUNIT_EXPECT_TRUE(test,
+			  test_translates(c.d, iova + 9ULL * SZ_1G - PAGE_SIZE,
+					  25ULL * SZ_1G - PAGE_SIZE));
+	KUNIT_EXPECT_TRUE(test,
+			  test_translates(c.d, iova + 9ULL * SZ_1G, SZ_1G));
 	KUNIT_EXPECT_EQ(test, unmap(&c, iova, 10ULL * SZ_1G), 0);
-	KUNIT_EXPECT_EQ(test, mapped_pages(c.d, iova + 9ULL * SZ_1G - PAGES(8),
-					   PAGES(16)), 0);
+	KUNIT_EXPECT_EQ(test,
+			test_mapped_pages(c.d, iova + 9ULL * SZ_1G - PAGES(8),
+					  PAGES(16)), 0);
 
 	/* A slice that starts beyond 8 GiB */
 	KUNIT_EXPECT_EQ(test, map(&c, iova, 9ULL * SZ_1G - PAGES(4),
@@ -591,8 +559,8 @@ static void overlap_is_eexist(struct kunit *test)
 	/* Right before and right behind is no overlap */
 	KUNIT_EXPECT_EQ(test, map(&c, IOVA - PAGES(4), 0, PAGES(4)), 0);
 	KUNIT_EXPECT_EQ(test, map(&c, IOVA + PAGES(4), 0, PAGES(4)), 0);
-	KUNIT_EXPECT_EQ(test, wrong_pages(c.d, IOVA, c.list, PAGES(2),
-					  PAGES(4)), 0);
+	KUNIT_EXPECT_EQ(test, test_wrong_pages(c.d, IOVA, c.list, PAGES(2),
+					       PAGES(4)), 0);
 	KUNIT_EXPECT_EQ(test, unmap(&c, IOVA, PAGES(4)), 0);
 	KUNIT_EXPECT_EQ(test, unmap(&c, IOVA - PAGES(4), PAGES(4)), 0);
 	KUNIT_EXPECT_EQ(test, unmap(&c, IOVA + PAGES(4), PAGES(4)), 0);
@@ -608,7 +576,7 @@ static void put_in_the_way(struct ctx *c, unsigned long iova)
 
 static void take_out_of_the_way(struct ctx *c, unsigned long iova)
 {
-	KUNIT_EXPECT_TRUE(c->test, translates(c->d, iova, SZ_512M));
+	KUNIT_EXPECT_TRUE(c->test, test_translates(c->d, iova, SZ_512M));
 	KUNIT_EXPECT_EQ(c->test, iommu_unmap(&c->d->domain, iova, PAGE_SIZE),
 			PAGE_SIZE);
 }
@@ -624,7 +592,8 @@ static void iova_mapped_behind_cores_back(struct kunit *test)
 
 		put_in_the_way(&c, taken);
 		KUNIT_EXPECT_EQ(test, map(&c, IOVA, 0, PAGES(8)), -EADDRINUSE);
-		KUNIT_EXPECT_EQ(test, mapped_pages(c.d, IOVA, PAGES(8)), 1);
+		KUNIT_EXPECT_EQ(test, test_mapped_pages(c.d, IOVA, PAGES(8)),
+				1);
 		KUNIT_EXPECT_EQ(test, unmap(&c, IOVA, PAGES(8)), -ENOENT);
 		take_out_of_the_way(&c, taken);
 	}
@@ -646,12 +615,13 @@ static void failure_half_way_leaves_nothing(struct kunit *test)
 	for (nth = 1; nth <= 3; nth++) {
 		c.d->fail_map = nth;
 		KUNIT_EXPECT_EQ(test, map(&c, IOVA, 0, PAGES(24)), -ENOMEM);
-		KUNIT_EXPECT_EQ(test, mapped_pages(c.d, IOVA, PAGES(24)), 0);
+		KUNIT_EXPECT_EQ(test, test_mapped_pages(c.d, IOVA, PAGES(24)),
+				0);
 		KUNIT_EXPECT_EQ(test, unmap(&c, IOVA, PAGES(24)), -ENOENT);
 	}
 	/* What was there before is there still */
-	KUNIT_EXPECT_EQ(test, wrong_pages(c.d, IOVA + PAGES(24), c.list, 0,
-					  PAGES(8)), 0);
+	KUNIT_EXPECT_EQ(test, test_wrong_pages(c.d, IOVA + PAGES(24), c.list, 0,
+					       PAGES(8)), 0);
 	KUNIT_EXPECT_EQ(test, map(&c, IOVA, 0, PAGES(24)), 0);
 	KUNIT_EXPECT_EQ(test, unmap(&c, IOVA, PAGES(24)), 0);
 	KUNIT_EXPECT_EQ(test, unmap(&c, IOVA + PAGES(24), PAGES(8)), 0);
@@ -677,12 +647,12 @@ static void iova_beyond_the_domain_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, map(&c, TEST_APERTURE - PAGES(7), 0, PAGES(8)),
 			-ERANGE);
 	KUNIT_EXPECT_EQ(test, map(&c, -PAGES(8), 0, PAGES(8)), -ERANGE);
-	KUNIT_EXPECT_EQ(test, mapped_pages(c.d, TEST_APERTURE - PAGES(8),
-					   PAGES(8)), 0);
+	KUNIT_EXPECT_EQ(test, test_mapped_pages(c.d, TEST_APERTURE - PAGES(8),
+						PAGES(8)), 0);
 	KUNIT_EXPECT_EQ(test, map(&c, TEST_APERTURE - PAGES(8), 0, PAGES(8)),
 			0);
-	KUNIT_EXPECT_EQ(test, wrong_pages(c.d, TEST_APERTURE - PAGES(8), c.list,
-					  0, PAGES(8)), 0);
+	KUNIT_EXPECT_EQ(test, test_wrong_pages(c.d, TEST_APERTURE - PAGES(8),
+					       c.list, 0, PAGES(8)), 0);
 	KUNIT_EXPECT_EQ(test, unmap(&c, TEST_APERTURE - PAGES(8), PAGES(8)), 0);
 
 	/* While revoked as well: a record of it would fail every restore */
@@ -985,6 +955,41 @@ static void restore_that_the_exporter_refuses(struct kunit *test)
 	c.exp->list = c.list;
 	test_restore(c.exp);
 	expect_mapped(&c, IOVA, 0, PAGES(8));
+	KUNIT_EXPECT_EQ(test, unmap(&c, IOVA, PAGES(8)), 0);
+	finish(&c);
+}
+
+static void restore_that_fails_says_so_once(struct kunit *test)
+{
+	struct ctx c = two_range_ctx(test);
+	u64 since = test_log_end();
+	char said[128];
+
+	if (!IS_ENABLED(CONFIG_PRINTK))
+		kunit_skip(test, "needs PRINTK");
+	snprintf(said, sizeof(said),
+		 "dma-buf of %s: a mapping cannot be restored and stays revoked",
+		 c.exp->dmabuf->exp_name);
+
+	KUNIT_EXPECT_EQ(test, map(&c, IOVA, 0, PAGES(8)), 0);
+	test_revoke(c.exp);
+	put_in_the_way(&c, IOVA);
+	test_restore(c.exp);
+	KUNIT_EXPECT_EQ(test, test_log_lines(since, said), 1);
+	test_restore(c.exp);
+	test_revoke(c.exp);
+	test_restore(c.exp);
+	KUNIT_EXPECT_EQ(test, test_log_lines(since, said), 1);
+
+	/* That it worked in between makes the next failure news */
+	take_out_of_the_way(&c, IOVA);
+	test_restore(c.exp);
+	expect_mapped(&c, IOVA, 0, PAGES(8));
+	test_revoke(c.exp);
+	put_in_the_way(&c, IOVA);
+	test_restore(c.exp);
+	KUNIT_EXPECT_EQ(test, test_log_lines(since, said), 2);
+	take_out_of_the_way(&c, IOVA);
 	KUNIT_EXPECT_EQ(test, unmap(&c, IOVA, PAGES(8)), 0);
 	finish(&c);
 }
@@ -1520,6 +1525,7 @@ static struct kunit_case pal_to_iommu_cases[] = {
 	KUNIT_CASE(notes49_unmap_while_revoked_unmaps_once),
 	KUNIT_CASE(restore_with_another_list),
 	KUNIT_CASE(restore_that_the_exporter_refuses),
+	KUNIT_CASE(restore_that_fails_says_so_once),
 	KUNIT_CASE(restore_that_finds_the_iova_taken),
 	KUNIT_CASE(restore_that_fails_half_way),
 	KUNIT_CASE(restore_that_fails_for_one_of_two),

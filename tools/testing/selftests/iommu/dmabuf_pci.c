@@ -13,45 +13,21 @@
  * Whether a DMA arrived is decided by the bytes alone: a copy in memory says
  * what each byte of the BAR has to be.
  */
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
-#include <linux/iommufd.h>
-#include <linux/pci_regs.h>
-#include <linux/udmabuf.h>
-#include <linux/vfio.h>
-
 #include "../kselftest.h"
+#include "dmabuf_ioctls.h"
+#include "pci_vdev.h"
 
 #define SZ_1M			0x100000UL
 #define PAGE			0x1000UL
 
-#define PCI_DEVICES		"/sys/bus/pci/devices/"
 #define BUFINFO			"/sys/kernel/debug/dma_buf/bufinfo"
 #define MAPPING_NAME		"PAL -> iommu_domain"
-
-/* edu: a DMA engine with 28 address bits between memory and its own buffer */
-#define EDU_SRC			0x80
-#define EDU_DST			0x88
-#define EDU_COUNT		0x90
-#define EDU_CMD			0x98
-#define EDU_CMD_START		0x1
-#define EDU_CMD_TO_MEMORY	0x2
-#define EDU_BUFFER		0x40000
-/* Its buffer has 4096 bytes, of which some versions of QEMU refuse the last */
-#define EDU_MAX			2048
-#define EDU_TIMEOUT_MS		5000
 
 /* Where things are mapped, all within the reach of edu */
 #define IOVA_WHOLE		0x1000000UL
@@ -63,9 +39,6 @@
 #define IOVA_FREE		0x5000000UL
 #define IOVA_ALLOWED		0x8000000UL
 #define IOVA_ALLOWED_LAST	0x80fffffUL
-
-#define MAP_RW	(IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE)
-#define MAP_AT	IOMMU_IOAS_MAP_FIXED_IOVA
 
 /* What is exported of the BAR: out of order, with holes between */
 static const struct vfio_region_dma_range ranges[] = {
@@ -79,13 +52,6 @@ static const struct vfio_region_dma_range ranges[] = {
 /* Crosses both borders of the ranges, and begins within the first one */
 #define SLICE_START	PAGE
 #define SLICE_LENGTH	(3 * PAGE)
-
-struct pci_vdev {
-	char bdf[32];
-	int fd;
-	__u32 devid;
-	__u64 config;
-};
 
 static struct pci_vdev exporter = { .fd = -1 };
 static struct pci_vdev dma_dev = { .fd = -1 };
@@ -106,139 +72,32 @@ static int kmsg = -1;
 
 /* Calls: 0 or what is useful on success, -errno otherwise */
 
-static int call(int fd, unsigned long request, void *arg)
-{
-	int ret = ioctl(fd, request, arg);
-
-	return ret < 0 ? -errno : ret;
-}
-
-static int ioas_alloc(__u32 *id)
-{
-	struct iommu_ioas_alloc cmd = { .size = sizeof(cmd) };
-	int ret = call(iommufd, IOMMU_IOAS_ALLOC, &cmd);
-
-	*id = cmd.out_ioas_id;
-	return ret;
-}
-
-static int map_memory(__u32 id, void *memory, size_t length, __u64 iova)
-{
-	struct iommu_ioas_map cmd = {
-		.size = sizeof(cmd),
-		.flags = MAP_RW | MAP_AT,
-		.ioas_id = id,
-		.user_va = (uintptr_t)memory,
-		.length = length,
-		.iova = iova,
-	};
-
-	return call(iommufd, IOMMU_IOAS_MAP, &cmd);
-}
-
-static int map_file(__u32 id, __u32 flags, int fd, __u64 start, __u64 length,
-		    __u64 *iova)
-{
-	struct iommu_ioas_map_file cmd = {
-		.size = sizeof(cmd),
-		.flags = flags,
-		.ioas_id = id,
-		.fd = fd,
-		.start = start,
-		.length = length,
-		.iova = *iova,
-	};
-	int ret = call(iommufd, IOMMU_IOAS_MAP_FILE, &cmd);
-
-	*iova = cmd.iova;
-	return ret;
-}
-
 static int map_at(int fd, __u64 start, __u64 length, __u64 iova)
 {
-	return map_file(ioas, MAP_RW | MAP_AT, fd, start, length, &iova);
+	return ioas_map_file(iommufd, ioas, IOVA_RW | IOVA_AT, fd, start,
+			     length, &iova);
 }
 
 static int copy_to_second(__u64 src, __u64 length, __u64 dst)
 {
-	struct iommu_ioas_copy cmd = {
-		.size = sizeof(cmd),
-		.flags = MAP_RW | MAP_AT,
-		.dst_ioas_id = second_ioas,
-		.src_ioas_id = ioas,
-		.length = length,
-		.dst_iova = dst,
-		.src_iova = src,
-	};
-
-	return call(iommufd, IOMMU_IOAS_COPY, &cmd);
+	return ioas_copy(iommufd, IOVA_RW | IOVA_AT, ioas, src, length,
+			 second_ioas, &dst);
 }
 
 static int unmap(__u32 id, __u64 iova, __u64 length)
 {
-	struct iommu_ioas_unmap cmd = {
-		.size = sizeof(cmd),
-		.ioas_id = id,
-		.iova = iova,
-		.length = length,
-	};
-
-	return call(iommufd, IOMMU_IOAS_UNMAP, &cmd);
-}
-
-static int hwpt_alloc(__u32 *id)
-{
-	struct iommu_hwpt_alloc cmd = {
-		.size = sizeof(cmd),
-		.dev_id = dma_dev.devid,
-		.pt_id = ioas,
-	};
-	int ret = call(iommufd, IOMMU_HWPT_ALLOC, &cmd);
-
-	*id = cmd.out_hwpt_id;
-	return ret;
-}
-
-static int destroy(__u32 id)
-{
-	struct iommu_destroy cmd = { .size = sizeof(cmd), .id = id };
-
-	return call(iommufd, IOMMU_DESTROY, &cmd);
+	return ioas_unmap(iommufd, id, iova, &length);
 }
 
 static int attach_dma_dev(__u32 pt_id)
 {
-	struct vfio_device_attach_iommufd_pt cmd = {
-		.argsz = sizeof(cmd),
-		.pt_id = pt_id,
-	};
-
-	return call(dma_dev.fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd);
+	return pci_vdev_attach(&dma_dev, pt_id);
 }
 
 static int export_ranges(void)
 {
-	size_t size = sizeof(struct vfio_device_feature) +
-		      sizeof(struct vfio_device_feature_dma_buf) +
-		      sizeof(ranges);
-	struct vfio_device_feature_dma_buf *arg;
-	struct vfio_device_feature *feature;
-	int ret;
-
-	feature = calloc(1, size);
-	if (!feature)
-		return -ENOMEM;
-	feature->argsz = size;
-	feature->flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_BUF;
-	arg = (void *)feature->data;
-	arg->region_index = bar_index;
-	arg->open_flags = O_RDWR | O_CLOEXEC;
-	arg->nr_ranges = ARRAY_SIZE(ranges);
-	memcpy(arg->dma_ranges, ranges, sizeof(ranges));
-
-	ret = call(exporter.fd, VFIO_DEVICE_FEATURE, feature);
-	free(feature);
-	return ret;
+	return pci_vdev_export(&exporter, bar_index, ranges,
+			       ARRAY_SIZE(ranges));
 }
 
 static int low_power(__u32 flags)
@@ -251,26 +110,11 @@ static int low_power(__u32 flags)
 	return call(exporter.fd, VFIO_DEVICE_FEATURE, &feature);
 }
 
-static int change_command(struct pci_vdev *dev, __u16 clear, __u16 set)
-{
-	off_t at = dev->config + PCI_COMMAND;
-	__u16 command;
-
-	if (pread(dev->fd, &command, sizeof(command), at) != sizeof(command))
-		return -EIO;
-	command = (command & ~clear) | set;
-	if (pwrite(dev->fd, &command, sizeof(command), at) != sizeof(command))
-		return -EIO;
-	return 0;
-}
-
 static int set_decode(bool on)
 {
 	ksft_print_msg("turn memory decode of %s %s\n", exporter.bdf,
 		       on ? "on" : "off");
-	if (on)
-		return change_command(&exporter, 0, PCI_COMMAND_MEMORY);
-	return change_command(&exporter, PCI_COMMAND_MEMORY, 0);
+	return pci_vdev_set_decode(&exporter, on);
 }
 
 static const char *result_text(int ret)
@@ -358,50 +202,26 @@ static bool bar_is_right(void)
 	return false;
 }
 
-/* The DMA engine */
-
-static void edu_write(unsigned int reg, __u32 value)
+static bool run_edu(__u32 src, __u32 dst, __u32 count, __u32 direction)
 {
-	__atomic_store_n((__u32 *)(edu + reg), value, __ATOMIC_RELEASE);
-}
-
-static __u32 edu_read(unsigned int reg)
-{
-	return __atomic_load_n((__u32 *)(edu + reg), __ATOMIC_ACQUIRE);
-}
-
-static bool edu_run(__u32 src, __u32 dst, __u32 count, __u32 direction)
-{
-	unsigned int ms;
-
-	edu_write(EDU_SRC, src);
-	edu_write(EDU_DST, dst);
-	edu_write(EDU_COUNT, count);
-	edu_write(EDU_CMD, direction | EDU_CMD_START);
-	for (ms = 0; ms < EDU_TIMEOUT_MS; ms++) {
-		if (!(edu_read(EDU_CMD) & EDU_CMD_START))
-			return true;
-		usleep(1000);
-	}
-	ksft_print_msg("DMA from 0x%x to 0x%x: expected an end within %d ms, found none\n",
-		       src, dst, EDU_TIMEOUT_MS);
-	return false;
+	return succeeded("DMA of edu",
+			 edu_run(edu, src, dst, count, direction));
 }
 
 /* Lets edu write bytes to an IOVA */
 static bool dma_write(__u64 iova, const __u8 *bytes, size_t count)
 {
 	memcpy(scratch, bytes, count);
-	return edu_run(IOVA_SCRATCH, EDU_BUFFER, count, 0) &&
-	       edu_run(EDU_BUFFER, iova, count, EDU_CMD_TO_MEMORY);
+	return run_edu(IOVA_SCRATCH, EDU_BUFFER, count, EDU_TO_BUFFER) &&
+	       run_edu(EDU_BUFFER, iova, count, EDU_TO_MEMORY);
 }
 
 /* Lets edu read bytes from an IOVA */
 static bool dma_read(__u64 iova, __u8 *bytes, size_t count)
 {
 	memset(scratch, 0, count);
-	if (!edu_run(iova, EDU_BUFFER, count, 0) ||
-	    !edu_run(EDU_BUFFER, IOVA_SCRATCH, count, EDU_CMD_TO_MEMORY))
+	if (!run_edu(iova, EDU_BUFFER, count, EDU_TO_BUFFER) ||
+	    !run_edu(EDU_BUFFER, IOVA_SCRATCH, count, EDU_TO_MEMORY))
 		return false;
 	memcpy(bytes, scratch, count);
 	return true;
@@ -678,28 +498,17 @@ static int step_slice(void)
 		       reads_arrive(IOVA_SLICE, SLICE_START, SLICE_LENGTH));
 }
 
-static int allow_iovas(__u64 start, __u64 last)
-{
-	struct iommu_iova_range range = { .start = start, .last = last };
-	struct iommu_ioas_allow_iovas cmd = {
-		.size = sizeof(cmd),
-		.ioas_id = ioas,
-		.num_iovas = 1,
-		.allowed_iovas = (uintptr_t)&range,
-	};
-
-	return call(iommufd, IOMMU_IOAS_ALLOW_IOVAS, &cmd);
-}
-
 static int step_chosen_iova(void)
 {
 	__u64 iova = 0;
 	bool ok;
 
 	if (!succeeded("IOMMU_IOAS_ALLOW_IOVAS",
-		       allow_iovas(IOVA_ALLOWED, IOVA_ALLOWED_LAST)) ||
+		       ioas_allow_iovas(iommufd, ioas, IOVA_ALLOWED,
+					IOVA_ALLOWED_LAST)) ||
 	    !succeeded("IOMMU_IOAS_MAP_FILE",
-		       map_file(ioas, MAP_RW, buffer, 0, BUF_SIZE, &iova)))
+		       ioas_map_file(iommufd, ioas, IOVA_RW, buffer, 0,
+				     BUF_SIZE, &iova)))
 		return KSFT_FAIL;
 	ksft_print_msg("the kernel chose IOVA 0x%llx\n", iova);
 	ok = iova >= IOVA_ALLOWED && iova + BUF_SIZE - 1 <= IOVA_ALLOWED_LAST;
@@ -718,8 +527,9 @@ static int step_read_only(void)
 	__u8 bytes[EDU_MAX];
 
 	if (!succeeded("IOMMU_IOAS_MAP_FILE",
-		       map_file(ioas, IOMMU_IOAS_MAP_READABLE | MAP_AT, buffer,
-				0, BUF_SIZE, &iova)))
+		       ioas_map_file(iommufd, ioas,
+				     IOMMU_IOAS_MAP_READABLE | IOVA_AT, buffer,
+				     0, BUF_SIZE, &iova)))
 		return KSFT_FAIL;
 	fresh_bytes(bytes, sizeof(bytes));
 	return PASS_IF(reads_arrive(iova, 0, 2 * EDU_MAX) &&
@@ -745,9 +555,12 @@ static int step_second_domain(void)
 {
 	__u32 hwpt;
 
-	return PASS_IF(succeeded("IOMMU_HWPT_ALLOC", hwpt_alloc(&hwpt)) &&
+	return PASS_IF(succeeded("IOMMU_HWPT_ALLOC",
+				 hwpt_alloc(iommufd, dma_dev.devid, ioas, 0,
+					    &hwpt)) &&
 		       arrives_in(hwpt, IOVA_WHOLE + PAGE, PAGE, 3 * PAGE) &&
-		       succeeded("IOMMU_DESTROY", destroy(hwpt)) &&
+		       succeeded("IOMMU_DESTROY",
+				 iommufd_destroy(iommufd, hwpt)) &&
 		       whole_arrives());
 }
 
@@ -798,7 +611,9 @@ static int step_add_while_revoked(void)
 	return PASS_IF(succeeded("IOMMU_IOAS_COPY",
 				 copy_to_second(IOVA_SLICE, SLICE_LENGTH,
 						IOVA_LATE)) &&
-		       succeeded("IOMMU_HWPT_ALLOC", hwpt_alloc(&late_hwpt)));
+		       succeeded("IOMMU_HWPT_ALLOC",
+				 hwpt_alloc(iommufd, dma_dev.devid, ioas, 0,
+					    &late_hwpt)));
 }
 
 static int step_unmap_while_revoked(void)
@@ -830,7 +645,8 @@ static int step_late_domain(void)
 				  3 * PAGE) &&
 		       arrives_in(late_hwpt, IOVA_SLICE, SLICE_START,
 				  SLICE_LENGTH) &&
-		       succeeded("IOMMU_DESTROY", destroy(late_hwpt)));
+		       succeeded("IOMMU_DESTROY",
+				 iommufd_destroy(iommufd, late_hwpt)));
 }
 
 static int step_stays_unmapped(void)
@@ -858,17 +674,14 @@ static int step_toggle_often(void)
 
 static int step_reset(void)
 {
-	struct vfio_device_info info = { .argsz = sizeof(info) };
-	int ret = call(exporter.fd, VFIO_DEVICE_GET_INFO, &info);
+	int ret;
 
-	if (!succeeded("VFIO_DEVICE_GET_INFO", ret))
-		return KSFT_FAIL;
-	if (!(info.flags & VFIO_DEVICE_FLAGS_RESET)) {
+	if (!pci_vdev_can_reset(&exporter)) {
 		ksft_print_msg("%s has no reset of its own\n", exporter.bdf);
 		return KSFT_SKIP;
 	}
 	ksft_print_msg("VFIO_DEVICE_RESET of %s\n", exporter.bdf);
-	ret = call(exporter.fd, VFIO_DEVICE_RESET, NULL);
+	ret = pci_vdev_reset(&exporter);
 	return PASS_IF(succeeded("VFIO_DEVICE_RESET", ret) &&
 		       bar_is_right() && bufinfo_says(false) &&
 		       whole_arrives() && slice_arrives());
@@ -897,26 +710,9 @@ static int step_low_power(void)
 		       whole_arrives());
 }
 
-static int make_udmabuf(void)
-{
-	struct udmabuf_create create = { .size = PAGE };
-	int device = open("/dev/udmabuf", O_RDWR);
-	int memfd = memfd_create("dmabuf_pci", MFD_ALLOW_SEALING);
-	int ret = -ENOENT;
-
-	if (device >= 0 && memfd >= 0 && !ftruncate(memfd, PAGE) &&
-	    !fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK)) {
-		create.memfd = memfd;
-		ret = call(device, UDMABUF_CREATE, &create);
-	}
-	close(memfd);
-	close(device);
-	return ret;
-}
-
 static int step_legacy_exporter(void)
 {
-	int fd = make_udmabuf();
+	int fd = udmabuf_create(PAGE);
 	int ret;
 
 	if (fd < 0) {
@@ -962,8 +758,7 @@ static void close_exporter(void)
 {
 	ksft_print_msg("close %s\n", exporter.bdf);
 	munmap(bar, bar_size);
-	close(exporter.fd);
-	exporter.fd = -1;
+	pci_vdev_close(&exporter);
 }
 
 static int step_close_exporter(void)
@@ -1131,164 +926,14 @@ static void run_bad_maps(void)
 
 /* Finding the devices and making them ours */
 
-static unsigned int read_id(const char *bdf, const char *name)
-{
-	char path[PATH_MAX];
-	unsigned int id = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), PCI_DEVICES "%s/%s", bdf, name);
-	file = fopen(path, "r");
-	if (!file)
-		return 0;
-	if (fscanf(file, "%x", &id) != 1)
-		id = 0;
-	fclose(file);
-	return id;
-}
-
-static void find_device(struct pci_vdev *dev, const char *name,
-			unsigned int vendor, unsigned int device)
-{
-	DIR *dir = opendir(PCI_DEVICES);
-	struct dirent *entry;
-
-	while (dir && !dev->bdf[0] && (entry = readdir(dir)))
-		if (read_id(entry->d_name, "vendor") == vendor &&
-		    read_id(entry->d_name, "device") == device)
-			snprintf(dev->bdf, sizeof(dev->bdf), "%.31s",
-				 entry->d_name);
-	if (dir)
-		closedir(dir);
-	if (!dev->bdf[0])
-		ksft_exit_skip("no %s device (%04x:%04x) in %s\n", name, vendor,
-			       device, PCI_DEVICES);
-}
-
-static bool write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	bool ok = fd >= 0 && write(fd, text, strlen(text)) > 0;
-
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
-static void bind_to_vfio(const char *bdf)
-{
-	char path[PATH_MAX], driver[PATH_MAX] = "";
-
-	snprintf(path, sizeof(path), PCI_DEVICES "%s/driver", bdf);
-	if (readlink(path, driver, sizeof(driver) - 1) > 0 &&
-	    strstr(driver, "/vfio-pci"))
-		return;
-	snprintf(path, sizeof(path), PCI_DEVICES "%s/driver_override", bdf);
-	if (!write_file(path, "vfio-pci"))
-		ksft_exit_skip("cannot write %s: %s\n", path, strerror(errno));
-	snprintf(path, sizeof(path), PCI_DEVICES "%s/driver/unbind", bdf);
-	if (driver[0] && !write_file(path, bdf))
-		ksft_exit_skip("cannot write %s: %s\n", path, strerror(errno));
-	if (!write_file("/sys/bus/pci/drivers_probe", bdf))
-		ksft_exit_skip("cannot bind %s to vfio-pci: %s\n", bdf,
-			       strerror(errno));
-}
-
-static int open_cdev(const char *bdf)
-{
-	char path[PATH_MAX];
-	struct dirent *entry;
-	int fd = -1;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), PCI_DEVICES "%s/vfio-dev", bdf);
-	dir = opendir(path);
-	while (dir && fd < 0 && (entry = readdir(dir))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), "/dev/vfio/devices/%.64s",
-			 entry->d_name);
-		fd = open(path, O_RDWR | O_CLOEXEC);
-	}
-	if (dir)
-		closedir(dir);
-	return fd;
-}
-
-static int region_info(struct pci_vdev *dev, unsigned int index,
-		       struct vfio_region_info *info)
-{
-	memset(info, 0, sizeof(*info));
-	info->argsz = sizeof(*info);
-	info->index = index;
-	return call(dev->fd, VFIO_DEVICE_GET_REGION_INFO, info);
-}
-
-/* Returns what failed, with the reason in errno, or NULL */
-static const char *open_vdev(struct pci_vdev *dev)
-{
-	struct vfio_device_bind_iommufd bind = {
-		.argsz = sizeof(bind),
-		.iommufd = iommufd,
-	};
-	struct vfio_region_info info;
-
-	dev->fd = open_cdev(dev->bdf);
-	if (dev->fd < 0)
-		return "open of its /dev/vfio/devices file";
-	if (call(dev->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind))
-		return "VFIO_DEVICE_BIND_IOMMUFD";
-	dev->devid = bind.out_devid;
-	if (region_info(dev, VFIO_PCI_CONFIG_REGION_INDEX, &info))
-		return "VFIO_DEVICE_GET_REGION_INFO";
-	dev->config = info.offset;
-	if (change_command(dev, 0, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER))
-		return "write of COMMAND";
-	return NULL;
-}
-
-static void *map_region(struct pci_vdev *dev, unsigned int index, size_t *size)
-{
-	struct vfio_region_info info;
-	void *memory;
-
-	if (region_info(dev, index, &info))
-		return NULL;
-	*size = info.size;
-	memory = mmap(NULL, info.size, PROT_READ | PROT_WRITE, MAP_SHARED,
-		      dev->fd, info.offset);
-	return memory == MAP_FAILED ? NULL : memory;
-}
-
 static const char *open_exporter(void)
 {
-	const char *error = open_vdev(&exporter);
+	const char *error = pci_vdev_open(&exporter, iommufd);
 
 	if (error)
 		return error;
-	bar = map_region(&exporter, bar_index, &bar_size);
+	bar = pci_vdev_map_bar(&exporter, bar_index, &bar_size);
 	return bar ? NULL : "mmap of the BAR";
-}
-
-/* The largest BAR is where a device has its memory */
-static unsigned int find_largest_bar(void)
-{
-	struct vfio_region_info info;
-	unsigned int index, best = 0;
-	size_t size = 0;
-
-	for (index = 0; index < VFIO_PCI_ROM_REGION_INDEX; index++) {
-		if (region_info(&exporter, index, &info) ||
-		    !(info.flags & VFIO_REGION_INFO_FLAG_MMAP) ||
-		    info.size <= size)
-			continue;
-		best = index;
-		size = info.size;
-	}
-	if (size < SZ_1M)
-		ksft_exit_skip("%s: the largest BAR has 0x%zx bytes, 0x%lx are needed\n",
-			       exporter.bdf, size, SZ_1M);
-	return best;
 }
 
 static void check_setup(struct pci_vdev *dev, const char *error)
@@ -1298,12 +943,24 @@ static void check_setup(struct pci_vdev *dev, const char *error)
 				   strerror(errno));
 }
 
+static void bind_driver(struct pci_vdev *dev)
+{
+	const char *error = pci_vdev_bind_driver(dev);
+
+	if (error)
+		ksft_exit_skip("%s: %s: %s\n", dev->bdf, error,
+			       strerror(errno));
+}
+
 static void set_up_exporter(void)
 {
-	bind_to_vfio(exporter.bdf);
-	check_setup(&exporter, open_vdev(&exporter));
-	bar_index = find_largest_bar();
-	bar = map_region(&exporter, bar_index, &bar_size);
+	bind_driver(&exporter);
+	check_setup(&exporter, pci_vdev_open(&exporter, iommufd));
+	bar_index = pci_vdev_largest_bar(&exporter, &bar_size);
+	if (bar_size < SZ_1M)
+		ksft_exit_skip("%s: the largest BAR has 0x%zx bytes, 0x%lx are needed\n",
+			       exporter.bdf, bar_size, SZ_1M);
+	bar = pci_vdev_map_bar(&exporter, bar_index, &bar_size);
 	check_setup(&exporter, bar ? NULL : "mmap of the BAR");
 
 	expected = malloc(bar_size);
@@ -1318,10 +975,12 @@ static void set_up_exporter(void)
 
 static void set_up_ioas(__u32 *id)
 {
-	int ret = ioas_alloc(id);
+	__u64 iova = IOVA_SCRATCH;
+	int ret = ioas_alloc(iommufd, id);
 
 	if (!ret)
-		ret = map_memory(*id, scratch, PAGE, IOVA_SCRATCH);
+		ret = ioas_map(iommufd, *id, IOVA_RW | IOVA_AT, scratch, PAGE,
+			       &iova);
 	if (ret)
 		ksft_exit_fail_msg("cannot make an IOAS: %s\n", strerror(-ret));
 }
@@ -1331,9 +990,9 @@ static void set_up_dma_dev(void)
 	size_t size;
 	int ret;
 
-	bind_to_vfio(dma_dev.bdf);
-	check_setup(&dma_dev, open_vdev(&dma_dev));
-	edu = map_region(&dma_dev, 0, &size);
+	bind_driver(&dma_dev);
+	check_setup(&dma_dev, pci_vdev_open(&dma_dev, iommufd));
+	edu = pci_vdev_map_bar(&dma_dev, 0, &size);
 	check_setup(&dma_dev, edu ? NULL : "mmap of BAR 0");
 	ret = attach_dma_dev(ioas);
 	if (ret)
@@ -1373,8 +1032,12 @@ static void choose_devices(int argc, char **argv)
 		ksft_exit_fail_msg("usage: %s [EXPORTER DMA], PCI addresses such as 0000:00:03.0\n",
 				   argv[0]);
 	}
-	find_device(&exporter, "ivshmem", 0x1af4, 0x1110);
-	find_device(&dma_dev, "edu", 0x1234, 0x11e8);
+	if (!pci_vdev_find_ivshmem(&exporter))
+		ksft_exit_skip("no ivshmem device in " PCI_DEVICES "\n");
+	if (!pci_vdev_find_edu(&dma_dev))
+		ksft_exit_skip("no edu device in " PCI_DEVICES "\n");
+	if (!pci_vdev_has_iommu(&dma_dev))
+		ksft_exit_skip("%s is not behind an IOMMU\n", dma_dev.bdf);
 }
 
 int main(int argc, char **argv)

@@ -10,6 +10,9 @@ CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/dma-buf-mapping
 LINUX=$BUILD/linux
 # shellcheck disable=SC2034
 BASE_PACKAGE=linux-source-7.3
+# QEMU 7.2 dies of a segmentation fault when memory decode goes off under its other processors
+# shellcheck disable=SC2034
+RACE_ACCEL=tcg,thread=single
 # shellcheck disable=SC2034
 JOBS=${JOBS:-$(nproc)}
 
@@ -43,3 +46,23 @@ run_logged() {
 
 # tap_sum FIELD FILE: the sum of a field over the totals that kselftests print
 tap_sum() { sed -n "s/^# Totals:.* $1:\([0-9]*\).*/\1/p" "$2" | awk '{ n += $1 } END { print n + 0 }'; }
+
+# tap_results FILE: suite, test and pass, fail or skip of each test in the output of run-in-qemu. The
+# suite is the program; a KUnit test is named with its KUnit suite, and with its case if it has such.
+tap_results() {
+	awk -v OFS='\t' '
+		{ sub(/\r$/, ""); depth = match($0, /[^ ]/) - 1 }
+		/^qemu-run: begin / { sub(/^qemu-run: begin /, ""); suite = $0; delete above; next }
+		# There KUnit tests are shown a second time
+		suite == "kernel-log" { next }
+		/^ *# Subtest: / { above[depth] = $3; next }
+		/^ *(not )?ok [0-9]+ / {
+			result = /^ *not / ? "fail" : / # SKIP/ ? "skip" : "pass"
+			name = $0
+			sub(/^ *(not )?ok [0-9]+ (- )?/, "", name)
+			sub(/ *# .*/, "", name)
+			if (above[depth + 4] == name) { delete above[depth + 4]; next }
+			for (i = depth; i > 0; i -= 4) name = above[i] "." name
+			print suite, name, result
+		}' "$1"
+}

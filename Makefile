@@ -3,7 +3,8 @@
 BUILD ?= $(CURDIR)/build
 export BUILD
 
-.PHONY: help demo test kunit series series-check linux save clean
+.PHONY: help demo test kunit topologies coverage regress sanitize soak fuzz check docs
+.PHONY: series series-check linux save clean
 
 help:
 	@echo 'DMA-buf mapping types for Linux 7.3'
@@ -11,7 +12,19 @@ help:
 	@echo 'Use it (each does all the set-up that it needs, as root on Debian 12 or 13):'
 	@echo '  make demo          a BAR in several ranges reaches a device through iommufd, in QEMU'
 	@echo '  make test          everything that is tested; the last line counts'
+	@echo
+	@echo 'Test a part of it, or for longer:'
 	@echo '  make kunit         the KUnit suites alone, on UML'
+	@echo '  make topologies    the KUnit suites in QEMU, on all ways between two PCI devices'
+	@echo '  make coverage      which lines of the code the tests run: a table, and pages in build/coverage/'
+	@echo '  make regress       the suites that Linux has, without and with the series, side by side'
+	@echo '  make sanitize      the tests on kernels with KASAN and more, and with KCSAN'
+	@echo '  make soak          half an hour of races on mock devices, in QEMU'
+	@echo '  make fuzz          random calls against a model, in QEMU: 10 minutes'
+	@echo
+	@echo 'Read it:'
+	@echo '  make docs          the pages of Documentation/ in build/docs/, without a warning'
+	@echo '  make check         checkpatch, kernel-doc, sparse, compilers, coccinelle, random configs'
 	@echo
 	@echo 'Mail it:'
 	@echo '  make series        mail-ready patches in build/series/'
@@ -26,6 +39,10 @@ help:
 	@echo '  KSRC=/path         a Linux tree to use instead of the Debian package'
 	@echo '  BUILD=/path        where to build, instead of build/'
 	@echo '  JOBS=N             compile N files at a time, instead of one for each processor'
+	@echo '  SOAK_SECONDS=N     how long make soak takes, instead of half an hour'
+	@echo '  FUZZ_SECONDS=N     how long make fuzz goes on, FUZZ_SEED=N what it calls'
+	@echo "  CHECKS='a b'       have make check do only these"
+	@echo '  SEEDS=N            how many random configs to check, instead of 20'
 
 demo: linux
 	@scripts/demo
@@ -35,6 +52,31 @@ test: linux
 
 kunit: linux
 	@scripts/run-kunit
+
+topologies: linux
+	@scripts/run-topologies
+
+coverage: linux
+	@scripts/coverage
+
+regress: linux
+	@scripts/regress
+
+sanitize: linux
+	@scripts/sanitize
+
+soak: linux
+	@scripts/soak
+
+fuzz: linux
+	@scripts/fuzz
+
+check: linux
+	@scripts/install-packages check
+	@scripts/check $(CHECKS)
+
+docs: linux
+	@scripts/docs
 
 series: linux
 	@scripts/make-series

@@ -226,7 +226,7 @@ static bool changed(const struct watch *w, const struct buffer *b)
  */
 static void aim(const struct buffer *b)
 {
-	unsigned int patience = b && one_in(2) ? 1000 : 0;
+	unsigned int patience = b && one_in(2) ? 100 : 0;
 
 	for (; patience && b->seq % 2 == 0; patience--)
 		sched_yield();
@@ -501,7 +501,7 @@ static void copy_to(struct context *c, struct space *to, struct slot *dst)
 
 	if (src == dst)
 		return;
-	aim(src->buffer);
+	aim(dst->buffer ? NULL : src->buffer);
 	pthread_mutex_lock(src < dst ? &src->lock : &dst->lock);
 	pthread_mutex_lock(src < dst ? &dst->lock : &src->lock);
 	if (src->buffer && !dst->buffer)

@@ -5,7 +5,8 @@
  *
  * Only who built the machine knows which way the DMA takes there, and has to
  * say so: dma_buf_mapping_pci.route=bus, iova, phys or none. The IOMMU is on
- * for iova alone. Without that parameter, the suite is skipped.
+ * for iova alone; phys needs bounce buffers, thus memory above 4 GiB. Without
+ * that parameter, the suite is skipped.
  */
 #include <kunit/test.h>
 #include <linux/dma-mapping.h>
@@ -18,6 +19,7 @@
 #include <linux/pci-p2pdma.h>
 #include <linux/scatterlist.h>
 #include <linux/string.h>
+#include <linux/swiotlb.h>
 
 #include "helpers.h"
 
@@ -469,6 +471,29 @@ static void failed_map_leaves_no_translation(struct kunit *test)
 	unmap(b, sgt);
 }
 
+static void mmio_is_not_bounced(struct kunit *test)
+{
+	struct buffer *b = attached_bar(test);
+	struct sg_table *sgt = NULL;
+	int ret;
+
+	if (b->route != ROUTE_PHYS)
+		kunit_skip(test, "no DMA that may be bounced in this machine");
+
+	KUNIT_ASSERT_TRUE(test, is_swiotlb_active(&edu->dev));
+	KUNIT_ASSERT_GT(test, b->start, DMA_BIT_MASK(31));
+	ret = dma_set_mask(&edu->dev, DMA_BIT_MASK(31));
+	KUNIT_EXPECT_EQ(test, ret, 0);
+	/* The DMA API warns, once in the life of a kernel */
+	kunit_warning_suppress(test)
+		sgt = map(b);
+	dma_set_mask(&edu->dev, DMA_BIT_MASK(64));
+
+	KUNIT_EXPECT_PTR_EQ(test, sgt, ERR_PTR(-EIO));
+	if (!IS_ERR_OR_NULL(sgt))
+		unmap(b, sgt);
+}
+
 /* Field notes 37: what was mapped stays so until unmap, revoked or not */
 static void table_outlives_a_revoke(struct kunit *test)
 {
@@ -601,6 +626,7 @@ static struct kunit_case pci_cases[] = {
 	KUNIT_CASE(iova_range_above_4g),
 	KUNIT_CASE(unmap_leaves_no_translation),
 	KUNIT_CASE(failed_map_leaves_no_translation),
+	KUNIT_CASE(mmio_is_not_bounced),
 	KUNIT_CASE(table_outlives_a_revoke),
 	{}
 };

@@ -3,7 +3,7 @@
 BUILD ?= $(CURDIR)/build
 export BUILD
 
-.PHONY: help demo test kunit topologies regress sanitize soak fuzz check docs
+.PHONY: help demo test kunit topologies coverage regress sanitize soak fuzz check docs
 .PHONY: series series-check linux save clean
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo 'Test a part of it, or for longer:'
 	@echo '  make kunit         the KUnit suites alone, on UML'
 	@echo '  make topologies    the KUnit suites in QEMU, on all ways between two PCI devices'
+	@echo '  make coverage      which lines of the code the tests run: a table, and pages in build/coverage/'
 	@echo '  make regress       the suites that Linux has, without and with the series, side by side'
 	@echo '  make sanitize      the tests on kernels with KASAN and more, and with KCSAN'
 	@echo '  make soak          half an hour of races on mock devices, in QEMU'
@@ -54,6 +55,9 @@ kunit: linux
 
 topologies: linux
 	@scripts/run-topologies
+
+coverage: linux
+	@scripts/coverage
 
 regress: linux
 	@scripts/regress

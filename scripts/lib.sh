@@ -66,3 +66,19 @@ tap_results() {
 			print suite, name, result
 		}' "$1"
 }
+
+# judge_run LOG: fails if what scripts/init said in a machine's output is not that all went well
+judge_run() {
+	local done_line begun failed
+	done_line=$(grep -aE '^qemu-run: [0-9]+ complaints$' "$1" || true)
+	[[ -n $done_line ]] ||
+		die "the machine ended before its tests did: a panic, or no way to boot (last line: $(tail -n 1 "$1"))"
+
+	begun=$(grep -acE '^qemu-run: begin ' "$1" || true)
+	((begun)) || die "no program was run; does run= name one that the initramfs has?"
+	# A kselftest that skips everything ends with 4: the reason is in its output, and it did not pass.
+	failed=$(grep -aE '^qemu-run: end ' "$1" | grep -avE '^qemu-run: end 0 ' || true)
+	[[ -z $failed ]] || die "these did not pass (a status of 4 means skipped):
+$failed"
+	[[ $done_line == 'qemu-run: 0 complaints' ]] || die "the kernel complained: ${done_line#qemu-run: }"
+}

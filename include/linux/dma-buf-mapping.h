@@ -152,9 +152,8 @@ struct dma_buf_pal_exp_ops {
 /**
  * struct dma_buf_mapping_match - what one side can do, one entry of its list
  *
- * Entries are made by DMA_BUF_EMAPPING_SGT() and its like, never by hand. Core
- * copies the entries it agreed on: a list need not outlive the call that it is
- * passed to.
+ * Entries are made by DMA_BUF_EMAPPING_SGT() and its like, never by hand. A list
+ * need not outlive the call that it is passed to.
  */
 struct dma_buf_mapping_match {
 	/** @type: the mapping type, which has to be registered */

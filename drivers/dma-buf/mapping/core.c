@@ -187,8 +187,8 @@ static void put_agreed(struct dma_buf_mapping *m)
 		atomic_dec(&m->converter->users);
 		module_put(m->converter->owner);
 	}
-	put_type(m->imp.type);
-	put_type(m->exp.type);
+	put_type(m->imp_type);
+	put_type(m->exp_type);
 }
 
 static const struct dma_buf_sgt_exp_ops *
@@ -217,8 +217,9 @@ static int try_pair(struct dma_buf_mapping *m,
 	if (ret)
 		return ret;
 
-	m->exp = *exp;
-	m->imp = *imp;
+	m->exp_type = exp->type;
+	m->exp_ops = exp->exp_ops;
+	m->imp_type = imp->type;
 	m->converter = conv;
 	m->sgt = sgt_ops_of(exp, conv);
 	if (conv && conv->core_owned)
@@ -280,7 +281,7 @@ static bool importer_entries_valid(const struct dma_buf_mapping_match *imp,
  *
  * Tries the pairs in the order of @exp, and within one of its entries in the
  * order of the importer's list: first those of equal types, then those that
- * core has a converter for. The entry that wins is copied.
+ * core has a converter for. The lists are not needed after the call.
  *
  * Context: May sleep. Takes the registry's lock for reading; the reservation
  * lock must not be held.
@@ -294,7 +295,7 @@ int dma_buf_match_mapping(struct dma_buf_match_args *args,
 {
 	int ret;
 
-	if (WARN_ON(to_mapping(args->attach)->exp.type))
+	if (WARN_ON(to_mapping(args->attach)->exp_type))
 		return -EINVAL;
 
 	guard(rwsem_read)(&registry_lock);
@@ -309,18 +310,32 @@ int dma_buf_match_mapping(struct dma_buf_match_args *args,
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_match_mapping, "DMA_BUF");
 
+/*
+ * An exporter that states no types. With an importer that knows none either
+ * there is nothing to choose, and SGT is never unregistered: two drivers of old
+ * pay for no negotiation.
+ */
+static int match_legacy(struct dma_buf_match_args *args)
+{
+	const struct dma_buf_mapping_match exp =
+		DMA_BUF_EMAPPING_SGT(&dma_buf_legacy_sgt_ops);
+
+	if (args->num_imp == 1 && args->imp->type == &dma_buf_mapping_sgt)
+		return try_pair(to_mapping(args->attach), &exp, args->imp,
+				NULL);
+	return dma_buf_match_mapping(args, &exp, 1);
+}
+
 static int negotiate(struct dma_buf_match_args *args)
 {
 	const struct dma_buf_ops *ops = args->attach->dmabuf->ops;
-	const struct dma_buf_mapping_match legacy =
-		DMA_BUF_EMAPPING_SGT(&dma_buf_legacy_sgt_ops);
 
 	if (ops->match_mapping)
 		return ops->match_mapping(args);
 	if (ops->mappings)
 		return dma_buf_match_mapping(args, ops->mappings,
 					     ops->num_mappings);
-	return dma_buf_match_mapping(args, &legacy, 1);
+	return match_legacy(args);
 }
 
 /* An exporter that says yes without having asked core has agreed on nothing */
@@ -336,9 +351,9 @@ static int negotiate_mapping(struct dma_buf_mapping *m,
 	int ret;
 
 	ret = negotiate(&args);
-	if (!ret && WARN_ON(!m->exp.type))
+	if (!ret && WARN_ON(!m->exp_type))
 		return -EINVAL;
-	if (ret && WARN_ON(m->exp.type))
+	if (ret && WARN_ON(m->exp_type))
 		put_agreed(m);
 	return ret;
 }
@@ -550,7 +565,7 @@ const char *dma_buf_mapping_name(struct dma_buf_attachment *attach)
 {
 	struct dma_buf_mapping *m = to_mapping(attach);
 
-	return m->converter ? m->converter->name : m->exp.type->name;
+	return m->converter ? m->converter->name : m->exp_type->name;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_mapping_name, "DMA_BUF");
 
@@ -568,7 +583,7 @@ const void *dma_buf_mapping_exp_ops(struct dma_buf_attachment *attach,
 {
 	struct dma_buf_mapping *m = to_mapping(attach);
 
-	return !m->converter && m->exp.type == type ? m->exp.exp_ops : NULL;
+	return !m->converter && m->exp_type == type ? m->exp_ops : NULL;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_mapping_exp_ops, "DMA_BUF");
 

@@ -70,13 +70,15 @@ struct dma_buf_mapping_converter {
 struct dma_buf_mapping {
 	/** @attach: the part that drivers see */
 	struct dma_buf_attachment attach;
-	/** @exp: the exporter's entry that matched */
-	struct dma_buf_mapping_match exp;
-	/** @imp: the importer's entry that matched */
-	struct dma_buf_mapping_match imp;
-	/** @converter: from @exp to @imp, NULL if their types are equal */
+	/** @exp_type: type of the exporter's entry that matched */
+	struct dma_buf_mapping_type *exp_type;
+	/** @exp_ops: its operations */
+	const void *exp_ops;
+	/** @imp_type: type of the importer's entry */
+	struct dma_buf_mapping_type *imp_type;
+	/** @converter: from one type to the other, NULL if they are equal */
 	struct dma_buf_mapping_converter *converter;
-	/** @sgt: calls that map a scatterlist, NULL if @imp is not SGT */
+	/** @sgt: calls that map a scatterlist, NULL if @imp_type is not SGT */
 	const struct dma_buf_sgt_exp_ops *sgt;
 	/** @priv: the converter's */
 	void *priv;
@@ -125,10 +127,36 @@ struct dma_buf_pal {
 	struct dma_buf_extent extents[];
 };
 
+static inline bool dma_buf_ranges_adjacent(const struct phys_vec *a,
+					   const struct phys_vec *b)
+{
+	/* Wraps to 0 after the last byte there is; nothing follows that */
+	return a->paddr + a->len == b->paddr && b->paddr;
+}
+
 /* Length of an extent in bytes; not for the end mark */
 static inline size_t dma_buf_extent_len(const struct dma_buf_extent *extent)
 {
 	return extent[1].offset - extent->offset;
+}
+
+/**
+ * dma_buf_pal_run - length of the extent that starts with a range
+ * @list: a valid list
+ * @i: index of the range, set to that of the first one after the extent
+ *
+ * For one pass over a list, which needs no index.
+ */
+static inline size_t dma_buf_pal_run(const struct dma_buf_phys_list *list,
+				     size_t *i)
+{
+	const struct phys_vec *range = &list->ranges[*i];
+	size_t len = range->len;
+
+	while (++*i < list->nr_ranges &&
+	       dma_buf_ranges_adjacent(range, range + 1))
+		len += (++range)->len;
+	return len;
 }
 
 /* log2 of the largest naturally aligned block within a run of memory */
@@ -141,6 +169,10 @@ static inline unsigned int dma_buf_largest_block(phys_addr_t paddr, size_t len)
 	return skip <= len - (1ULL << lg2) ? lg2 : lg2 - 1;
 }
 
+const struct dma_buf_phys_list *
+dma_buf_pal_take(struct dma_buf_attachment *attach, size_t *extents);
+void dma_buf_pal_give(struct dma_buf_attachment *attach,
+		      const struct dma_buf_phys_list *list);
 struct dma_buf_pal *dma_buf_pal_get(struct dma_buf_attachment *attach);
 void dma_buf_pal_put(struct dma_buf_attachment *attach,
 		     struct dma_buf_pal *pal);

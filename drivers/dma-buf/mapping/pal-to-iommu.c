@@ -72,7 +72,7 @@ static struct pal_iommu *to_pal_iommu(struct dma_buf_attachment *attach)
 {
 	struct dma_buf_mapping *m = to_mapping(attach);
 
-	if (WARN_ON_ONCE(m->imp.type != &dma_buf_mapping_iommu))
+	if (WARN_ON_ONCE(m->imp_type != &dma_buf_mapping_iommu))
 		return NULL;
 	return m->priv;
 }

@@ -24,7 +24,7 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_mapping_pal, "DMA_BUF");
 static const struct dma_buf_pal_exp_ops *
 pal_ops(struct dma_buf_attachment *attach)
 {
-	return to_mapping(attach)->exp.exp_ops;
+	return to_mapping(attach)->exp_ops;
 }
 
 static bool range_valid(const struct phys_vec *range)
@@ -33,12 +33,6 @@ static bool range_valid(const struct phys_vec *range)
 
 	return range->len && PAGE_ALIGNED(range->paddr | range->len) &&
 	       !check_add_overflow(range->paddr, range->len - 1, &last);
-}
-
-static bool adjacent(const struct phys_vec *a, const struct phys_vec *b)
-{
-	/* Wraps to 0 after the last byte there is; nothing follows that */
-	return a->paddr + a->len == b->paddr && b->paddr;
 }
 
 /* Returns the number of extents that the ranges merge to, 0 if invalid */
@@ -55,7 +49,7 @@ static size_t validate(const struct dma_buf_phys_list *list, size_t size)
 		if (!range_valid(range) ||
 		    check_add_overflow(sum, range->len, &sum))
 			return 0;
-		if (!i || !adjacent(range - 1, range))
+		if (!i || !dma_buf_ranges_adjacent(range - 1, range))
 			extents++;
 	}
 	return sum == size ? extents : 0;
@@ -65,17 +59,13 @@ static void fill_extents(struct dma_buf_pal *pal)
 {
 	const struct dma_buf_phys_list *list = pal->list;
 	struct dma_buf_extent *extent = pal->extents;
-	size_t offset = 0, i;
+	size_t offset = 0, i = 0;
 
-	for (i = 0; i < list->nr_ranges; i++) {
-		const struct phys_vec *range = &list->ranges[i];
-
-		if (!i || !adjacent(range - 1, range)) {
-			extent->offset = offset;
-			extent->paddr = range->paddr;
-			extent++;
-		}
-		offset += range->len;
+	while (i < list->nr_ranges) {
+		extent->offset = offset;
+		extent->paddr = list->ranges[i].paddr;
+		extent++;
+		offset += dma_buf_pal_run(list, &i);
 	}
 	/* Ends the last extent, so that none of them is a special case */
 	extent->offset = offset;
@@ -129,32 +119,73 @@ static struct dma_buf_pal *pal_of_list(struct dma_buf *dmabuf,
 	return pal_new(dmabuf, list);
 }
 
-/**
- * dma_buf_pal_get - take the exporter's PAL for an attachment
- * @attach: attachment whose exporter states PAL
- *
- * Context: May sleep. The reservation lock is held.
- * Return: The validated list, to be given back by dma_buf_pal_put(), or an
- * ERR_PTR(): -ENODEV if the buffer is revoked, -EINVAL if the list is not
- * valid, -ENOMEM, or what else the exporter failed with.
- */
-struct dma_buf_pal *dma_buf_pal_get(struct dma_buf_attachment *attach)
+static const struct dma_buf_phys_list *
+map_phys(struct dma_buf_attachment *attach)
 {
-	const struct dma_buf_pal_exp_ops *ops = pal_ops(attach);
 	const struct dma_buf_phys_list *list;
-	struct dma_buf_pal *pal;
 
 	dma_resv_assert_held(attach->dmabuf->resv);
 
-	list = ops->map_phys(attach);
-	if (!list)
-		return ERR_PTR(-EINVAL);
+	list = pal_ops(attach)->map_phys(attach);
+	return list ?: ERR_PTR(-EINVAL);
+}
+
+/**
+ * dma_buf_pal_take - take the exporter's PAL for one pass over it
+ * @attach: attachment whose exporter states PAL
+ * @extents: set to the number of extents that the ranges merge to
+ *
+ * Context: May sleep. The reservation lock is held.
+ * Return: The valid list, to be given back by dma_buf_pal_give(), or an
+ * ERR_PTR(): -ENODEV if the buffer is revoked, -EINVAL if the list is not
+ * valid, or what else the exporter failed with.
+ */
+const struct dma_buf_phys_list *
+dma_buf_pal_take(struct dma_buf_attachment *attach, size_t *extents)
+{
+	const struct dma_buf_phys_list *list = map_phys(attach);
+
+	if (IS_ERR(list))
+		return list;
+	*extents = validate(list, attach->dmabuf->size);
+	if (*extents)
+		return list;
+	dma_buf_pal_give(attach, list);
+	return ERR_PTR(-EINVAL);
+}
+
+/**
+ * dma_buf_pal_give - give a PAL back to the exporter
+ * @attach: attachment that it was taken for
+ * @list: what dma_buf_pal_take() returned; not to be used any more
+ *
+ * Context: May sleep. The reservation lock is held.
+ */
+void dma_buf_pal_give(struct dma_buf_attachment *attach,
+		      const struct dma_buf_phys_list *list)
+{
+	dma_resv_assert_held(attach->dmabuf->resv);
+	pal_ops(attach)->unmap_phys(attach, list);
+}
+
+/**
+ * dma_buf_pal_get - take the exporter's PAL and its index for an attachment
+ * @attach: attachment whose exporter states PAL
+ *
+ * Context: May sleep. The reservation lock is held.
+ * Return: The index of the valid list, to be given back by dma_buf_pal_put(),
+ * or an ERR_PTR(): as of dma_buf_pal_take(), or -ENOMEM.
+ */
+struct dma_buf_pal *dma_buf_pal_get(struct dma_buf_attachment *attach)
+{
+	const struct dma_buf_phys_list *list = map_phys(attach);
+	struct dma_buf_pal *pal;
+
 	if (IS_ERR(list))
 		return ERR_CAST(list);
-
 	pal = pal_of_list(attach->dmabuf, list);
 	if (IS_ERR(pal))
-		ops->unmap_phys(attach, list);
+		dma_buf_pal_give(attach, list);
 	else
 		pal->users++;
 	return pal;
@@ -171,13 +202,11 @@ void dma_buf_pal_put(struct dma_buf_attachment *attach, struct dma_buf_pal *pal)
 {
 	const struct dma_buf_phys_list *list = pal->list;
 
-	dma_resv_assert_held(attach->dmabuf->resv);
-
 	if (!--pal->users) {
 		list_del(&pal->node);
 		kvfree(pal);
 	}
-	pal_ops(attach)->unmap_phys(attach, list);
+	dma_buf_pal_give(attach, list);
 }
 
 static int cmp_extent(const void *key, const void *elt)

@@ -165,6 +165,7 @@ unsigned long iopt_dmabuf_iova_align(struct iopt_pages *pages,
 					length, phase);
 }
 
+#ifdef CONFIG_IOMMUFD_NOIOMMU
 /**
  * iopt_dmabuf_try_hold() - Keep the translations of pages in their domains
  * @pages: Any pages
@@ -190,3 +191,4 @@ void iopt_dmabuf_unhold(struct iopt_pages *pages)
 	if (iopt_is_dmabuf(pages))
 		dma_buf_iommu_release(pages->dmabuf.attach);
 }
+#endif

@@ -4,6 +4,7 @@
  */
 #include <kunit/test.h>
 #include <linux/dma-mapping.h>
+#include <linux/file.h>
 #include <linux/module.h>
 #include <linux/scatterlist.h>
 
@@ -33,7 +34,11 @@ static void examples_exit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, dma_buf_mapping_type_unregister(&link_type), 0);
 }
 
-KUNIT_DEFINE_ACTION_WRAPPER(put_dmabuf, dma_buf_put, struct dma_buf *);
+/* Not by a worker, who would come after the exporter's memory is gone */
+static void put_dmabuf(void *dmabuf)
+{
+	__fput_sync(((struct dma_buf *)dmabuf)->file);
+}
 
 static struct dma_buf *managed(struct kunit *test, struct dma_buf *dmabuf)
 {

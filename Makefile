@@ -3,8 +3,8 @@
 BUILD ?= $(CURDIR)/build
 export BUILD
 
-.PHONY: help demo test kunit topologies coverage regress sanitize soak fuzz check docs
-.PHONY: series series-check linux save clean
+.PHONY: help demo test kunit topologies coverage regress sanitize soak fuzz bench check docs
+.PHONY: bench-figures series series-check linux save clean
 
 help:
 	@echo 'DMA-buf mapping types for Linux 7.3'
@@ -21,6 +21,7 @@ help:
 	@echo '  make sanitize      the tests on kernels with KASAN and more, and with KCSAN'
 	@echo '  make soak          half an hour of races on mock devices, in QEMU'
 	@echo '  make fuzz          random calls against a model, in QEMU: 10 minutes'
+	@echo '  make bench         instructions that it takes, next to those of Linux without it'
 	@echo
 	@echo 'Read it:'
 	@echo '  make docs          the pages of Documentation/ in build/docs/, without a warning'
@@ -33,6 +34,7 @@ help:
 	@echo 'Work on it:'
 	@echo '  make linux         build/linux: a git tree of the base, one commit for each patch'
 	@echo '  make save          write the commits of build/linux back to patches/ and the new files'
+	@echo '  make bench-figures count anew what make test holds later counts against'
 	@echo '  make clean         remove build/; the fetched base and the ccache stay'
 	@echo
 	@echo 'Variables:'
@@ -77,6 +79,13 @@ check: linux
 
 docs: linux
 	@scripts/docs
+
+bench: linux
+	@scripts/install-packages bench
+	@scripts/bench
+
+bench-figures: linux
+	@scripts/bench-guard --update
 
 series: linux
 	@scripts/make-series

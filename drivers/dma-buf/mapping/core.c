@@ -149,36 +149,49 @@ int dma_buf_mapping_converter_unregister(struct dma_buf_mapping_converter *conv)
 	return 0;
 }
 
+/* A module on its way out counts as one that never stated its type */
+static int get_type(struct dma_buf_mapping_type *type)
+{
+	if (!try_module_get(type->owner))
+		return -EOPNOTSUPP;
+	atomic_inc(&type->users);
+	return 0;
+}
+
 static void put_type(struct dma_buf_mapping_type *type)
 {
 	atomic_dec(&type->users);
 	module_put(type->owner);
 }
 
-/* Keeps the two types and the converter from being unregistered or unloaded */
+/*
+ * Keeps the two types and the converter from being unregistered or unloaded.
+ * Without a converter the types are the same one.
+ */
 static int get_agreed(struct dma_buf_mapping_type *exp_type,
 		      struct dma_buf_mapping_type *imp_type,
 		      struct dma_buf_mapping_converter *conv)
 {
-	/* A module on its way out counts as one that never stated its type */
-	if (!try_module_get(exp_type->owner))
-		return -EOPNOTSUPP;
-	if (!try_module_get(imp_type->owner))
-		goto err_exp;
-	if (conv && !try_module_get(conv->owner))
-		goto err_imp;
+	int ret;
 
-	atomic_inc(&exp_type->users);
-	atomic_inc(&imp_type->users);
-	if (conv)
-		atomic_inc(&conv->users);
+	ret = get_type(exp_type);
+	if (ret || !conv)
+		return ret;
+	ret = get_type(imp_type);
+	if (ret)
+		goto err_exp;
+	if (!try_module_get(conv->owner)) {
+		ret = -EOPNOTSUPP;
+		goto err_imp;
+	}
+	atomic_inc(&conv->users);
 	return 0;
 
 err_imp:
-	module_put(imp_type->owner);
+	put_type(imp_type);
 err_exp:
-	module_put(exp_type->owner);
-	return -EOPNOTSUPP;
+	put_type(exp_type);
+	return ret;
 }
 
 static void put_agreed(struct dma_buf_mapping *m)
@@ -186,18 +199,9 @@ static void put_agreed(struct dma_buf_mapping *m)
 	if (m->converter) {
 		atomic_dec(&m->converter->users);
 		module_put(m->converter->owner);
+		put_type(m->converter->imp_type);
 	}
-	put_type(m->imp_type);
 	put_type(m->exp_type);
-}
-
-static const struct dma_buf_sgt_exp_ops *
-sgt_ops_of(const struct dma_buf_mapping_match *exp,
-	   const struct dma_buf_mapping_converter *conv)
-{
-	if (conv)
-		return conv->sgt;
-	return exp->type == &dma_buf_mapping_sgt ? exp->exp_ops : NULL;
 }
 
 static int try_pair(struct dma_buf_mapping *m,
@@ -219,9 +223,7 @@ static int try_pair(struct dma_buf_mapping *m,
 
 	m->exp_type = exp->type;
 	m->exp_ops = exp->exp_ops;
-	m->imp_type = imp->type;
 	m->converter = conv;
-	m->sgt = sgt_ops_of(exp, conv);
 	if (conv && conv->core_owned)
 		m->attach.peer2peer = true;
 	return 0;
@@ -317,7 +319,7 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_match_mapping, "DMA_BUF");
  */
 static int match_legacy(struct dma_buf_match_args *args)
 {
-	const struct dma_buf_mapping_match exp =
+	static const struct dma_buf_mapping_match exp =
 		DMA_BUF_EMAPPING_SGT(&dma_buf_legacy_sgt_ops);
 
 	if (args->num_imp == 1 && args->imp->type == &dma_buf_mapping_sgt)

@@ -74,12 +74,8 @@ struct dma_buf_mapping {
 	struct dma_buf_mapping_type *exp_type;
 	/** @exp_ops: its operations */
 	const void *exp_ops;
-	/** @imp_type: type of the importer's entry */
-	struct dma_buf_mapping_type *imp_type;
-	/** @converter: from one type to the other, NULL if they are equal */
+	/** @converter: to the importer's type, NULL if that is @exp_type */
 	struct dma_buf_mapping_converter *converter;
-	/** @sgt: calls that map a scatterlist, NULL if @imp_type is not SGT */
-	const struct dma_buf_sgt_exp_ops *sgt;
 	/** @priv: the converter's */
 	void *priv;
 	/**
@@ -142,21 +138,28 @@ static inline size_t dma_buf_extent_len(const struct dma_buf_extent *extent)
 
 /**
  * dma_buf_pal_run - length of the extent that starts with a range
- * @list: a valid list
- * @i: index of the range, set to that of the first one after the extent
+ * @range: the range, set to the first one after the extent
+ * @end: end of the list's ranges
  *
- * For one pass over a list, which needs no index.
+ * For one pass over a valid list, which needs no index.
  */
-static inline size_t dma_buf_pal_run(const struct dma_buf_phys_list *list,
-				     size_t *i)
+static inline size_t dma_buf_pal_run(const struct phys_vec **range,
+				     const struct phys_vec *end)
 {
-	const struct phys_vec *range = &list->ranges[*i];
-	size_t len = range->len;
+	const struct phys_vec *last = *range;
+	size_t len = last->len;
 
-	while (++*i < list->nr_ranges &&
-	       dma_buf_ranges_adjacent(range, range + 1))
-		len += (++range)->len;
+	while (++*range != end && dma_buf_ranges_adjacent(last, *range)) {
+		last = *range;
+		len += last->len;
+	}
 	return len;
+}
+
+static inline const struct phys_vec *
+dma_buf_pal_end(const struct dma_buf_phys_list *list)
+{
+	return list->ranges + list->nr_ranges;
 }
 
 /* log2 of the largest naturally aligned block within a run of memory */

@@ -72,7 +72,7 @@ static struct pal_iommu *to_pal_iommu(struct dma_buf_attachment *attach)
 {
 	struct dma_buf_mapping *m = to_mapping(attach);
 
-	if (WARN_ON_ONCE(m->imp_type != &dma_buf_mapping_iommu))
+	if (WARN_ON_ONCE(m->converter != &dma_buf_pal_to_iommu))
 		return NULL;
 	return m->priv;
 }
@@ -264,42 +264,38 @@ int dma_buf_iommu_map(struct dma_buf_attachment *attach,
 		      size_t offset, size_t length, int prot,
 		      unsigned int flags)
 {
-	struct iommu_mapping key = {
-		.domain = domain,
-		.iova = iova,
-		.offset = offset,
-		.length = length,
-		.prot = prot,
-		.flags = flags,
-	};
+	struct iommu_mapping *im __free(kfree) = NULL;
 	struct pal_iommu *pi = to_pal_iommu(attach);
-	struct iommu_mapping *im;
 	int ret;
 
 	if (!pi || (flags & ~DMA_BUF_IOMMU_SMALL_PAGES))
 		return -EINVAL;
-	ret = check_slice(attach, &key);
+
+	im = kmalloc_obj(*im, GFP_KERNEL_ACCOUNT);
+	if (!im)
+		return -ENOMEM;
+	im->domain = domain;
+	im->iova = iova;
+	im->offset = offset;
+	im->length = length;
+	im->prot = prot;
+	im->flags = flags;
+	ret = check_slice(attach, im);
 	if (ret)
 		return ret;
 
-	im = kmemdup(&key, sizeof(key), GFP_KERNEL_ACCOUNT);
-	if (!im)
-		return -ENOMEM;
-
 	guard(mutex)(&pi->lock);
-	if (rb_find_add(&im->node, &pi->mappings, cmp_nodes)) {
-		ret = -EEXIST;
-		goto err_free;
-	}
-	if (pi->pal)
+	if (rb_find_add(&im->node, &pi->mappings, cmp_nodes))
+		return -EEXIST;
+	if (pi->pal) {
 		ret = install(pi->pal, im);
-	if (!ret)
-		return 0;
-
-	rb_erase(&im->node, &pi->mappings);
-err_free:
-	kfree(im);
-	return ret;
+		if (ret) {
+			rb_erase(&im->node, &pi->mappings);
+			return ret;
+		}
+	}
+	retain_and_null_ptr(im);
+	return 0;
 }
 EXPORT_SYMBOL_FOR_MODULES(dma_buf_iommu_map, "iommufd");
 

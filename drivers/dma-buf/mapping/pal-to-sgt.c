@@ -31,6 +31,7 @@ enum pal_sgt_route {
 /**
  * struct pal_sgt - a table and what has to be undone with it
  * @sgt: the part that the importer sees; it has no CPU side
+ * @allocated: number of entries that the table has memory for
  * @list: held for as long as the table is mapped
  * @iova: the range of PAL_SGT_IOVA
  * @attrs: DMA attributes of every part
@@ -38,6 +39,7 @@ enum pal_sgt_route {
  */
 struct pal_sgt {
 	struct sg_table sgt;
+	unsigned int allocated;
 	const struct dma_buf_phys_list *list;
 	struct dma_iova_state iova;
 	unsigned long attrs;
@@ -112,29 +114,11 @@ static int init_route(struct dma_buf_attachment *attach, struct pal_sgt *ps)
 	return 0;
 }
 
-/*
- * Not DIV_ROUND_UP(), which overflows where size_t has 32 bits. On UML all that
- * gcov sees of it is in the branch for one IOVA range, which is dead there.
- */
-static size_t entries_for(size_t len)
+/* As sg_next(), which has to find out that this is not the last entry */
+static struct scatterlist *next_entry(struct scatterlist *sg)
 {
-	return (len - 1) / MAX_ENTRY + 1;
-}
-
-static size_t count_entries(const struct pal_sgt *ps, size_t size,
-			    size_t extents)
-{
-	const struct dma_buf_phys_list *list = ps->list;
-	size_t sum = 0, i = 0;
-
-	if (ps->route == PAL_SGT_IOVA)
-		return entries_for(size);
-	/* No extent is longer than all of them */
-	if (size <= MAX_ENTRY)
-		return extents;
-	while (i < list->nr_ranges)
-		sum += entries_for(dma_buf_pal_run(list, &i));
-	return sum;
+	sg++;
+	return unlikely(sg_is_chain(sg)) ? sg_chain_ptr(sg) : sg;
 }
 
 static void set_entry(struct scatterlist *sg, dma_addr_t addr, size_t len)
@@ -143,17 +127,26 @@ static void set_entry(struct scatterlist *sg, dma_addr_t addr, size_t len)
 	sg_dma_len(sg) = len;
 }
 
+/* The table may have more entries than the mapping came to need */
+static void end_table(struct pal_sgt *ps, struct scatterlist *last,
+		      unsigned int nents)
+{
+	sg_mark_end(last);
+	ps->sgt.nents = nents;
+}
+
 static int link_iova(struct dma_buf_attachment *attach, struct pal_sgt *ps,
 		     enum dma_data_direction dir)
 {
-	const struct dma_buf_phys_list *list = ps->list;
-	size_t offset = 0, len, i = 0;
+	const struct phys_vec *range = ps->list->ranges;
+	const struct phys_vec *end = dma_buf_pal_end(ps->list);
+	size_t offset = 0, len;
 	phys_addr_t paddr;
 	int ret;
 
-	while (i < list->nr_ranges) {
-		paddr = list->ranges[i].paddr;
-		len = dma_buf_pal_run(list, &i);
+	while (range != end) {
+		paddr = range->paddr;
+		len = dma_buf_pal_run(&range, end);
 		ret = dma_iova_link(attach->dev, &ps->iova, paddr, offset, len,
 				    dir, ps->attrs);
 		if (ret)
@@ -173,89 +166,93 @@ err_destroy:
 static int map_iova(struct dma_buf_attachment *attach, struct pal_sgt *ps,
 		    enum dma_data_direction dir)
 {
-	size_t offset = 0, left = attach->dmabuf->size;
-	struct scatterlist *sg;
+	size_t left = attach->dmabuf->size;
+	struct scatterlist *sg = ps->sgt.sgl;
+	dma_addr_t addr = ps->iova.addr;
+	unsigned int nents = 1;
 	int ret;
 
 	ret = link_iova(attach, ps, dir);
 	if (ret)
 		return ret;
 
-	for (sg = ps->sgt.sgl; left; sg = sg_next(sg)) {
-		size_t len = min(left, MAX_ENTRY);
-
-		set_entry(sg, ps->iova.addr + offset, len);
-		offset += len;
-		left -= len;
+	for (; left > MAX_ENTRY; left -= MAX_ENTRY, addr += MAX_ENTRY) {
+		set_entry(sg, addr, MAX_ENTRY);
+		sg = next_entry(sg);
+		nents++;
 	}
+	set_entry(sg, addr, left);
+	end_table(ps, sg, nents);
 	return 0;
 }
 
 static void unmap_entries(struct dma_buf_attachment *attach,
-			  struct pal_sgt *ps, struct scatterlist *end,
+			  struct pal_sgt *ps, unsigned int nents,
 			  enum dma_data_direction dir)
 {
+	struct device *dev = attach->dev;
+	unsigned long attrs = ps->attrs;
 	struct scatterlist *sg;
 
 	if (ps->route == PAL_SGT_BUS)
 		return;
-	for (sg = ps->sgt.sgl; sg != end; sg = sg_next(sg))
-		dma_unmap_phys(attach->dev, sg_dma_address(sg), sg_dma_len(sg),
-			       dir, ps->attrs);
+	for (sg = ps->sgt.sgl; nents; nents--) {
+		dma_unmap_phys(dev, sg_dma_address(sg), sg_dma_len(sg), dir,
+			       attrs);
+		if (nents > 1)
+			sg = next_entry(sg);
+	}
 }
 
-static int map_entry(struct dma_buf_attachment *attach, struct pal_sgt *ps,
-		     struct scatterlist *sg, phys_addr_t paddr, size_t len,
-		     enum dma_data_direction dir)
+static dma_addr_t map_part(struct dma_buf_attachment *attach,
+			   const struct pal_sgt *ps, phys_addr_t paddr,
+			   size_t len, enum dma_data_direction dir)
 {
-	dma_addr_t addr;
-
 	/* Below one PCIe switch: tests/test-pci.c, not UML */
-	if (ps->route == PAL_SGT_BUS) {
-		set_entry(sg, pci_p2pdma_bus_addr_map(ps->list->provider,
-						      paddr), len);
-		return 0;
-	}
-
-	addr = dma_map_phys(attach->dev, paddr, len, dir, ps->attrs);
-	if (dma_mapping_error(attach->dev, addr))
-		return -EIO;
-	set_entry(sg, addr, len);
-	return 0;
+	if (ps->route == PAL_SGT_BUS)
+		return pci_p2pdma_bus_addr_map(ps->list->provider, paddr);
+	return dma_map_phys(attach->dev, paddr, len, dir, ps->attrs);
 }
 
 static int map_entries(struct dma_buf_attachment *attach, struct pal_sgt *ps,
 		       enum dma_data_direction dir)
 {
-	const struct dma_buf_phys_list *list = ps->list;
+	const struct phys_vec *range = ps->list->ranges;
+	const struct phys_vec *end = dma_buf_pal_end(ps->list);
 	struct scatterlist *sg = ps->sgt.sgl;
-	size_t i = 0;
-	int ret;
+	unsigned int nents = 0;
+	size_t left = 0, len;
+	phys_addr_t paddr;
+	dma_addr_t addr;
 
-	while (i < list->nr_ranges) {
-		phys_addr_t paddr = list->ranges[i].paddr;
-		size_t left = dma_buf_pal_run(list, &i);
-
-		do {
-			size_t len = min(left, MAX_ENTRY);
-
-			ret = map_entry(attach, ps, sg, paddr, len, dir);
-			if (ret) {
-				unmap_entries(attach, ps, sg, dir);
-				return ret;
-			}
-			sg = sg_next(sg);
-			paddr += len;
-			left -= len;
-		} while (left);
+	for (;;) {
+		if (!left) {
+			paddr = range->paddr;
+			left = dma_buf_pal_run(&range, end);
+		}
+		len = min(left, MAX_ENTRY);
+		addr = map_part(attach, ps, paddr, len, dir);
+		if (dma_mapping_error(attach->dev, addr)) {
+			unmap_entries(attach, ps, nents, dir);
+			return -EIO;
+		}
+		set_entry(sg, addr, len);
+		nents++;
+		left -= len;
+		if (!left && range == end)
+			break;
+		paddr += len;
+		sg = next_entry(sg);
 	}
+	end_table(ps, sg, nents);
 	return 0;
 }
 
 static int map_table(struct dma_buf_attachment *attach, struct pal_sgt *ps,
 		     size_t extents, enum dma_data_direction dir)
 {
-	size_t nents = count_entries(ps, attach->dmabuf->size, extents);
+	/* At most: where an extent is too long, its last part makes one more */
+	size_t nents = extents + attach->dmabuf->size / MAX_ENTRY;
 	int ret = -EINVAL;
 
 	if (nents <= UINT_MAX)
@@ -295,11 +292,14 @@ static struct sg_table *pal_to_sgt_map(struct dma_buf_attachment *attach,
 	ret = init_route(attach, ps);
 	if (ret)
 		goto err_list;
+	if (ps->route == PAL_SGT_IOVA)
+		extents = 1;
 	ret = map_table(attach, ps, extents, dir);
 	if (ret)
 		goto err_list;
 
 	/* Says that there is no CPU side; sg_free_table() goes by it too */
+	ps->allocated = ps->sgt.orig_nents;
 	ps->sgt.orig_nents = 0;
 	return &ps->sgt;
 
@@ -319,9 +319,9 @@ static void pal_to_sgt_unmap(struct dma_buf_attachment *attach,
 		dma_iova_destroy(attach->dev, &ps->iova, attach->dmabuf->size,
 				 dir, ps->attrs);
 	else
-		unmap_entries(attach, ps, NULL, dir);
+		unmap_entries(attach, ps, ps->sgt.nents, dir);
 
-	ps->sgt.orig_nents = ps->sgt.nents;
+	ps->sgt.orig_nents = ps->allocated;
 	sg_free_table(&ps->sgt);
 	dma_buf_pal_give(attach, ps->list);
 	kfree(ps);

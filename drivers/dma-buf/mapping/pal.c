@@ -27,45 +27,41 @@ pal_ops(struct dma_buf_attachment *attach)
 	return to_mapping(attach)->exp_ops;
 }
 
-static bool range_valid(const struct phys_vec *range)
-{
-	phys_addr_t last;
-
-	return range->len && PAGE_ALIGNED(range->paddr | range->len) &&
-	       !check_add_overflow(range->paddr, range->len - 1, &last);
-}
-
 /* Returns the number of extents that the ranges merge to, 0 if invalid */
 static size_t validate(const struct dma_buf_phys_list *list, size_t size)
 {
-	size_t extents = 0, sum = 0, i;
+	const struct phys_vec *range = list->ranges;
+	const struct phys_vec *end = dma_buf_pal_end(list);
+	size_t extents = 0, sum = 0;
+	phys_addr_t last = 0;
 
 	if (list->attrs & ~DMA_BUF_PHYS_ATTRS)
 		return 0;
 
-	for (i = 0; i < list->nr_ranges; i++) {
-		const struct phys_vec *range = &list->ranges[i];
+	for (; range != end; range++) {
+		/* Begins another one; 0 does not follow the last byte there is */
+		extents += last + 1 != range->paddr || !range->paddr;
 
-		if (!range_valid(range) ||
+		if (!range->len || !PAGE_ALIGNED(range->paddr | range->len) ||
+		    check_add_overflow(range->paddr, range->len - 1, &last) ||
 		    check_add_overflow(sum, range->len, &sum))
 			return 0;
-		if (!i || !dma_buf_ranges_adjacent(range - 1, range))
-			extents++;
 	}
 	return sum == size ? extents : 0;
 }
 
 static void fill_extents(struct dma_buf_pal *pal)
 {
-	const struct dma_buf_phys_list *list = pal->list;
+	const struct phys_vec *range = pal->list->ranges;
+	const struct phys_vec *end = dma_buf_pal_end(pal->list);
 	struct dma_buf_extent *extent = pal->extents;
-	size_t offset = 0, i = 0;
+	size_t offset = 0;
 
-	while (i < list->nr_ranges) {
+	while (range != end) {
 		extent->offset = offset;
-		extent->paddr = list->ranges[i].paddr;
+		extent->paddr = range->paddr;
 		extent++;
-		offset += dma_buf_pal_run(list, &i);
+		offset += dma_buf_pal_run(&range, end);
 	}
 	/* Ends the last extent, so that none of them is a special case */
 	extent->offset = offset;

@@ -40,6 +40,15 @@ const struct dma_buf_sgt_exp_ops dma_buf_legacy_sgt_ops = {
 	.unmap = legacy_unmap,
 };
 
+/* NULL if the importer's type is not SGT */
+static const struct dma_buf_sgt_exp_ops *
+sgt_ops(const struct dma_buf_mapping *m)
+{
+	if (m->converter)
+		return m->converter->sgt;
+	return m->exp_type == &dma_buf_mapping_sgt ? m->exp_ops : NULL;
+}
+
 /**
  * dma_buf_sgt_map - map an attachment whose importer wants a scatterlist
  * @attach: the attachment
@@ -53,12 +62,13 @@ struct sg_table *dma_buf_sgt_map(struct dma_buf_attachment *attach,
 				 enum dma_data_direction dir)
 {
 	struct dma_buf_mapping *m = to_mapping(attach);
+	const struct dma_buf_sgt_exp_ops *ops = sgt_ops(m);
 	struct sg_table *sgt;
 
-	if (WARN_ON_ONCE(!m->sgt))
+	if (WARN_ON_ONCE(!ops))
 		return ERR_PTR(-EINVAL);
 
-	sgt = m->sgt->map(attach, dir);
+	sgt = ops->map(attach, dir);
 	if (!IS_ERR_OR_NULL(sgt))
 		m->revoked = false;
 	return sgt;
@@ -75,7 +85,7 @@ struct sg_table *dma_buf_sgt_map(struct dma_buf_attachment *attach,
 void dma_buf_sgt_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
 		       enum dma_data_direction dir)
 {
-	const struct dma_buf_sgt_exp_ops *ops = to_mapping(attach)->sgt;
+	const struct dma_buf_sgt_exp_ops *ops = sgt_ops(to_mapping(attach));
 
 	if (IS_ERR_OR_NULL(sgt) || WARN_ON_ONCE(!ops))
 		return;

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Physical ranges to a scatterlist of DMA addresses, as an importer sees it:
+ * by the converter where there is one, else by dma_buf_phys_vec_to_sgt().
+ */
+#include <linux/dma-resv.h>
+#include <linux/err.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "bench.h"
+
+static int map_and_unmap(struct dma_buf_attachment *attach,
+			 struct bench_min *map, struct bench_min *unmap,
+			 u64 *entries)
+{
+	struct sg_table *sgt;
+
+	bench_start(map);
+	sgt = dma_buf_map_attachment(attach, DMA_BIDIRECTIONAL);
+	bench_stop(map);
+	if (IS_ERR(sgt))
+		return PTR_ERR(sgt);
+
+	*entries = sgt->nents;
+	bench_start(unmap);
+	dma_buf_unmap_attachment(attach, sgt, DMA_BIDIRECTIONAL);
+	bench_stop(unmap);
+	return 0;
+}
+
+static int measure_bytes(struct seq_file *s, const struct bench_case *c,
+			 struct dma_buf_attachment *attach)
+{
+	size_t i, before, many = max(BENCH_MANY / c->shape.ranges, 1);
+	struct sg_table **sgt;
+	int ret = 0;
+
+	sgt = kvzalloc_objs(*sgt, many);
+	if (!sgt)
+		return -ENOMEM;
+	before = bench_memory();
+	for (i = 0; i < many && !ret; i++) {
+		sgt[i] = dma_buf_map_attachment(attach, DMA_BIDIRECTIONAL);
+		ret = PTR_ERR_OR_ZERO(sgt[i]);
+	}
+	if (!ret)
+		bench_report(s, c, "mapping bytes", "core",
+			     bench_bytes_of_one(bench_memory() - before, many));
+	else
+		i--;
+	while (i--)
+		dma_buf_unmap_attachment(attach, sgt[i], DMA_BIDIRECTIONAL);
+	kvfree(sgt);
+	return ret;
+}
+
+static int measure(struct seq_file *s, const struct bench_case *c,
+		   struct dma_buf_attachment *attach)
+{
+	struct bench_min map = BENCH_MIN, unmap = BENCH_MIN;
+	struct dma_buf *dmabuf = attach->dmabuf;
+	unsigned int i;
+	u64 entries;
+	int ret = 0;
+
+	dma_resv_lock(dmabuf->resv, NULL);
+	for (i = 0; i < bench_repeats(c->shape.ranges) && !ret; i++)
+		ret = map_and_unmap(attach, &map, &unmap, &entries);
+	if (!ret)
+		ret = measure_bytes(s, c, attach);
+	dma_resv_unlock(dmabuf->resv);
+	if (ret) {
+		seq_printf(s, "# %s,%s,%zu,%zu: fails with %d\n", c->kind,
+			   c->place, c->shape.bytes, c->shape.ranges, ret);
+		return 0;
+	}
+
+	bench_report(s, c, "map", "core", map.best);
+	bench_report(s, c, "unmap", "core", unmap.best);
+	bench_report(s, c, "map+unmap", "core", map.best + unmap.best);
+	bench_report(s, c, "entries", "core", entries);
+	return 0;
+}
+
+static int one_shape(struct seq_file *s, const struct bench_case *c,
+		     struct p2pdma_provider *provider)
+{
+	struct dma_buf_attachment *attach;
+	struct bench_buffer *buf;
+	int ret;
+
+	buf = bench_buffer(&c->shape, provider);
+	if (IS_ERR(buf))
+		return PTR_ERR(buf);
+	attach = dma_buf_dynamic_attach(buf->dmabuf, &bench_client->dev,
+					&bench_p2p_importer, NULL);
+	ret = PTR_ERR_OR_ZERO(attach);
+	if (!ret) {
+		ret = measure(s, c, attach);
+		dma_buf_detach(buf->dmabuf, attach);
+	}
+	bench_buffer_free(buf);
+	return ret;
+}
+
+/**
+ * bench_sgt - measure PAL to SGT
+ * @s: where to report
+ * @unused: not used
+ */
+int bench_sgt(struct seq_file *s, void *unused)
+{
+	struct bench_case c = {
+		.kind = "sgt",
+		.place = bench_place(&bench_client->dev),
+	};
+	struct p2pdma_provider *provider;
+	int ret = 0;
+
+	provider = pcim_p2pdma_provider(bench_provider, 0);
+	if (!provider)
+		return -ENODEV;
+	while (bench_next_shape(&c.shape) && !ret)
+		ret = one_shape(s, &c, provider);
+	return ret;
+}

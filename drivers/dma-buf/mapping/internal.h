@@ -137,11 +137,13 @@ static inline size_t dma_buf_extent_len(const struct dma_buf_extent *extent)
 }
 
 /**
- * dma_buf_pal_run - length of the extent that starts with a range
- * @range: the range, set to the first one after the extent
+ * dma_buf_pal_run - find out how far an extent goes
+ * @range: the range that it starts with, set to the first one after it
  * @end: end of the list's ranges
  *
  * For one pass over a valid list, which needs no index.
+ *
+ * Return: Length of the extent in bytes.
  */
 static inline size_t dma_buf_pal_run(const struct phys_vec **range,
 				     const struct phys_vec *end)

@@ -197,16 +197,17 @@ static enum outcome expect_or_revoked(int ret, int wanted)
 
 /* Choosing: an index, or NONE */
 
-#define CHOOSE(_array, _condition)                                             \
-	({                                                                     \
-		unsigned int _at = below(ARRAY_SIZE(_array));                  \
-		unsigned int _left = ARRAY_SIZE(_array);                       \
-		for (; _left; _left--, _at = (_at + 1) % ARRAY_SIZE(_array)) { \
-			typeof(*(_array)) *each = (_array) + _at;              \
-			if (_condition)                                        \
-				break;                                         \
-		}                                                              \
-		_left ? (int)_at : NONE;                                       \
+#define CHOOSE(_array, _condition)					\
+	({								\
+		__auto_type _all = &(_array);				\
+		unsigned int _left = ARRAY_SIZE(*_all);			\
+		unsigned int _at = below(_left);			\
+		for (; _left; _left--, _at = (_at + 1) % ARRAY_SIZE(*_all)) { \
+			__auto_type each = &(*_all)[_at];		\
+			if (_condition)					\
+				break;					\
+		}							\
+		_left ? (int)_at : NONE;				\
 	})
 
 static int choose_ioas(void)

@@ -118,14 +118,14 @@ FIXTURE_TEARDOWN(noiommu)
 	ioas_unmap(self->iommufd, self->ioas, _iova, &(__u64){ _length })
 
 static void map_both(struct __test_metadata *_metadata,
-		     FIXTURE_DATA(noiommu) *self)
+		     FIXTURE_DATA(noiommu) * self)
 {
 	ASSERT_EQ(0, map_at(0, BUF_SIZE, IOVA_WHOLE));
 	ASSERT_EQ(0, map_at(SLICE_START, SLICE_LENGTH, IOVA_SLICE));
 }
 
 static void expect_phys(struct __test_metadata *_metadata,
-			FIXTURE_DATA(noiommu) *self, __u64 iova, size_t start,
+			FIXTURE_DATA(noiommu) * self, __u64 iova, size_t start,
 			size_t length)
 {
 	size_t done, page, run;
@@ -145,7 +145,7 @@ static void expect_phys(struct __test_metadata *_metadata,
 }
 
 static void expect_errno(struct __test_metadata *_metadata,
-			 FIXTURE_DATA(noiommu) *self, int wanted, __u64 iova,
+			 FIXTURE_DATA(noiommu) * self, int wanted, __u64 iova,
 			 size_t length)
 {
 	__u64 phys, found;

@@ -22,10 +22,8 @@
 enum pal_sgt_route {
 	/* Bus addresses: the DMA stays below one PCI switch, nothing to map */
 	PAL_SGT_BUS,
-	/* One IOVA range holds the buffer as a whole */
-	PAL_SGT_IOVA,
-	/* Each entry is mapped by itself */
-	PAL_SGT_EACH,
+	/* By the DMA API: one IOVA range if it can be, or each entry by itself */
+	PAL_SGT_MAPPED,
 };
 
 /**
@@ -33,7 +31,7 @@ enum pal_sgt_route {
  * @sgt: the part that the importer sees; it has no CPU side
  * @allocated: number of entries that the table has memory for
  * @list: held for as long as the table is mapped
- * @iova: the range of PAL_SGT_IOVA
+ * @iova: of PAL_SGT_MAPPED, the range that holds the buffer as a whole
  * @attrs: DMA attributes of every part
  * @route: how the device reaches the memory
  */
@@ -57,7 +55,7 @@ static int p2p_route(struct p2pdma_provider *provider, struct device *dev,
 		*route = PAL_SGT_BUS;
 		return 0;
 	case PCI_P2PDMA_MAP_THRU_HOST_BRIDGE:
-		*route = PAL_SGT_EACH;
+		*route = PAL_SGT_MAPPED;
 		return 0;
 	default:
 		return -EOPNOTSUPP;
@@ -69,7 +67,7 @@ static int find_route(struct dma_buf_attachment *attach, unsigned int attrs,
 		      enum pal_sgt_route *route)
 {
 	if (!(attrs & DMA_BUF_PHYS_MMIO)) {
-		*route = PAL_SGT_EACH;
+		*route = PAL_SGT_MAPPED;
 		return 0;
 	}
 	if (!attach->peer2peer)
@@ -108,9 +106,8 @@ static int init_route(struct dma_buf_attachment *attach, struct pal_sgt *ps)
 	 * An IOMMU that dma_iova_try_alloc() knows has no page larger than the
 	 * CPU's as its smallest, so that extents always fit behind each other.
 	 */
-	if (ps->route == PAL_SGT_EACH &&
-	    dma_iova_try_alloc(attach->dev, &ps->iova, 0, size))
-		ps->route = PAL_SGT_IOVA;
+	if (ps->route == PAL_SGT_MAPPED)
+		dma_iova_try_alloc(attach->dev, &ps->iova, 0, size);
 	return 0;
 }
 
@@ -258,12 +255,12 @@ static int map_table(struct dma_buf_attachment *attach, struct pal_sgt *ps,
 	if (nents <= UINT_MAX)
 		ret = sg_alloc_table(&ps->sgt, nents, GFP_KERNEL);
 	if (ret) {
-		if (ps->route == PAL_SGT_IOVA)
+		if (dma_use_iova(&ps->iova))
 			dma_iova_free(attach->dev, &ps->iova);
 		return ret;
 	}
 
-	if (ps->route == PAL_SGT_IOVA)
+	if (dma_use_iova(&ps->iova))
 		ret = map_iova(attach, ps, dir);
 	else
 		ret = map_entries(attach, ps, dir);
@@ -292,7 +289,7 @@ static struct sg_table *pal_to_sgt_map(struct dma_buf_attachment *attach,
 	ret = init_route(attach, ps);
 	if (ret)
 		goto err_list;
-	if (ps->route == PAL_SGT_IOVA)
+	if (dma_use_iova(&ps->iova))
 		extents = 1;
 	ret = map_table(attach, ps, extents, dir);
 	if (ret)
@@ -315,7 +312,7 @@ static void pal_to_sgt_unmap(struct dma_buf_attachment *attach,
 {
 	struct pal_sgt *ps = container_of(sgt, struct pal_sgt, sgt);
 
-	if (ps->route == PAL_SGT_IOVA)
+	if (dma_use_iova(&ps->iova))
 		dma_iova_destroy(attach->dev, &ps->iova, attach->dmabuf->size,
 				 dir, ps->attrs);
 	else

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <x86intrin.h>
 
 #include <linux/iommufd.h>
@@ -118,7 +119,6 @@ static void show(const char *group)
 		fwrite(text, 1, length, stdout);
 	if (length < 0)
 		die("%s", path);
-	fflush(stdout);
 	close(fd);
 }
 
@@ -311,7 +311,6 @@ static void measure(const struct bar *bar, const char *place, __u64 start,
 	iova = map(bar, start, length, &none);
 	report_entries(bar, place, length);
 	unmap(bar, iova, length, &none);
-	fflush(stdout);
 }
 
 /*
@@ -358,7 +357,11 @@ int main(int argc, char **argv)
 	};
 	char **groups = argc > 1 ? argv + 1 : all;
 	int i, count = argc > 1 ? argc - 1 : (int)(sizeof(all) / sizeof(*all));
+	static char output[1 << 20];
 
+	/* Interrupts of the console, which waits for the host, would be counted too */
+	tcdrain(STDOUT_FILENO);
+	setvbuf(stdout, output, _IOFBF, sizeof(output));
 	for (i = 0; i < count; i++) {
 		if (!strcmp(groups[i], "map_file"))
 			map_file();

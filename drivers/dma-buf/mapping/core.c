@@ -204,6 +204,18 @@ static void put_agreed(struct dma_buf_mapping *m)
 	put_type(m->exp_type);
 }
 
+static const struct dma_buf_sgt_exp_ops *
+sgt_ops(const struct dma_buf_mapping_match *exp,
+	const struct dma_buf_mapping_match *imp,
+	const struct dma_buf_mapping_converter *conv)
+{
+	const struct dma_buf_sgt_exp_ops *ops = conv ? conv->sgt : exp->exp_ops;
+
+	if (imp->type != &dma_buf_mapping_sgt || !ops)
+		return &dma_buf_no_sgt_ops;
+	return ops;
+}
+
 static int try_pair(struct dma_buf_mapping *m,
 		    const struct dma_buf_mapping_match *exp,
 		    const struct dma_buf_mapping_match *imp,
@@ -224,6 +236,7 @@ static int try_pair(struct dma_buf_mapping *m,
 	m->exp_type = exp->type;
 	m->exp_ops = exp->exp_ops;
 	m->converter = conv;
+	m->sgt = sgt_ops(exp, imp, conv);
 	if (conv && conv->core_owned)
 		m->attach.peer2peer = true;
 	return 0;
@@ -312,24 +325,10 @@ int dma_buf_match_mapping(struct dma_buf_match_args *args,
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_match_mapping, "DMA_BUF");
 
-/*
- * An exporter that states no types. With an importer that knows none either
- * there is nothing to choose, and SGT is never unregistered: two drivers of old
- * pay for no negotiation.
- */
-static int match_legacy(struct dma_buf_match_args *args)
-{
-	static const struct dma_buf_mapping_match exp =
-		DMA_BUF_EMAPPING_SGT(&dma_buf_legacy_sgt_ops);
-
-	if (args->num_imp == 1 && args->imp->type == &dma_buf_mapping_sgt)
-		return try_pair(to_mapping(args->attach), &exp, args->imp,
-				NULL);
-	return dma_buf_match_mapping(args, &exp, 1);
-}
-
 static int negotiate(struct dma_buf_match_args *args)
 {
+	static const struct dma_buf_mapping_match legacy =
+		DMA_BUF_EMAPPING_SGT(&dma_buf_legacy_sgt_ops);
 	const struct dma_buf_ops *ops = args->attach->dmabuf->ops;
 
 	if (ops->match_mapping)
@@ -337,7 +336,7 @@ static int negotiate(struct dma_buf_match_args *args)
 	if (ops->mappings)
 		return dma_buf_match_mapping(args, ops->mappings,
 					     ops->num_mappings);
-	return match_legacy(args);
+	return dma_buf_match_mapping(args, &legacy, 1);
 }
 
 /* An exporter that says yes without having asked core has agreed on nothing */
@@ -375,6 +374,69 @@ static int publish(struct dma_buf_mapping *m)
 	return ret;
 }
 
+static struct dma_buf_mapping *
+new_mapping(struct dma_buf *dmabuf,
+	    const struct dma_buf_attach_ops *importer_ops, void *importer_priv)
+{
+	struct dma_buf_mapping *m = kmalloc_obj(*m);
+
+	if (m)
+		*m = (struct dma_buf_mapping){
+			.attach = {
+				.dmabuf = dmabuf,
+				.importer_ops = importer_ops,
+				.importer_priv = importer_priv,
+				.peer2peer = importer_ops &&
+					     importer_ops->allow_peer2peer,
+			},
+		};
+	return m;
+}
+
+/* Attaches by what was agreed; frees @m if that fails */
+static struct dma_buf_attachment *join(struct dma_buf_mapping *m)
+{
+	struct dma_buf *dmabuf = m->attach.dmabuf;
+	int ret;
+
+	if (dmabuf->ops->attach) {
+		ret = dmabuf->ops->attach(dmabuf, &m->attach);
+		if (ret)
+			goto err_free;
+	}
+	ret = publish(m);
+	if (ret)
+		goto err_detach;
+
+	/* Reads no name of the dma-buf, and so needs no name_lock */
+	trace_dma_buf_dynamic_attach(dmabuf, &m->attach,
+				     !!m->attach.importer_ops, m->attach.dev);
+	return &m->attach;
+
+err_detach:
+	if (dmabuf->ops->detach)
+		dmabuf->ops->detach(dmabuf, &m->attach);
+err_free:
+	put_agreed(m);
+	kfree(m);
+	return ERR_PTR(ret);
+}
+
+static struct dma_buf_attachment *
+negotiate_and_join(struct dma_buf_mapping *m,
+		   const struct dma_buf_mapping_match *imp,
+		   unsigned int num_imp)
+{
+	int ret;
+
+	ret = negotiate_mapping(m, imp, num_imp);
+	if (ret) {
+		kfree(m);
+		return ERR_PTR(ret);
+	}
+	return join(m);
+}
+
 /**
  * dma_buf_mapping_attach - attach an importer that states its mapping types
  * @dmabuf: buffer to attach to; the caller keeps its reference
@@ -400,47 +462,67 @@ dma_buf_mapping_attach(struct dma_buf *dmabuf,
 		       void *importer_priv)
 {
 	struct dma_buf_mapping *m;
-	int ret;
 
 	if (WARN_ON(!dmabuf))
 		return ERR_PTR(-EINVAL);
 
-	m = kzalloc_obj(*m);
+	m = new_mapping(dmabuf, importer_ops, importer_priv);
 	if (!m)
 		return ERR_PTR(-ENOMEM);
-	m->attach.dmabuf = dmabuf;
-	m->attach.importer_ops = importer_ops;
-	m->attach.importer_priv = importer_priv;
-	m->attach.peer2peer = importer_ops && importer_ops->allow_peer2peer;
 
-	ret = negotiate_mapping(m, imp, num_imp);
-	if (ret)
-		goto err_free;
-
-	if (dmabuf->ops->attach) {
-		ret = dmabuf->ops->attach(dmabuf, &m->attach);
-		if (ret)
-			goto err_agreed;
-	}
-	ret = publish(m);
-	if (ret)
-		goto err_detach;
-
-	/* Reads no name of the dma-buf, and so needs no name_lock */
-	trace_dma_buf_dynamic_attach(dmabuf, &m->attach, !!importer_ops,
-				     m->attach.dev);
-	return &m->attach;
-
-err_detach:
-	if (dmabuf->ops->detach)
-		dmabuf->ops->detach(dmabuf, &m->attach);
-err_agreed:
-	put_agreed(m);
-err_free:
-	kfree(m);
-	return ERR_PTR(ret);
+	return negotiate_and_join(m, imp, num_imp);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_mapping_attach, "DMA_BUF");
+
+/* Its entry is not to be on the stack of all those who need none */
+static noinline_for_stack struct dma_buf_attachment *
+negotiate_sgt(struct dma_buf_mapping *m, struct device *dev)
+{
+	struct dma_buf_mapping_match sgt = DMA_BUF_IMAPPING_SGT(dev);
+
+	return negotiate_and_join(m, &sgt, 1);
+}
+
+/*
+ * There is nothing to choose between two drivers of old, and SGT is never
+ * unregistered: they pay for no negotiation.
+ */
+static void agree_on_legacy_sgt(struct dma_buf_mapping *m, struct device *dev)
+{
+	atomic_inc(&dma_buf_mapping_sgt.users);
+	m->attach.dev = dev;
+	m->exp_type = &dma_buf_mapping_sgt;
+	m->exp_ops = &dma_buf_legacy_sgt_ops;
+	m->sgt = &dma_buf_legacy_sgt_ops;
+}
+
+/**
+ * dma_buf_mapping_attach_sgt - attach an importer that states no types
+ * @dmabuf: buffer to attach to
+ * @dev: device of the importer
+ * @importer_ops: importer's callbacks, NULL if it has none
+ * @importer_priv: for &dma_buf_attachment.importer_priv
+ *
+ * Context: May sleep. Takes the reservation lock.
+ * Return: As dma_buf_mapping_attach().
+ */
+struct dma_buf_attachment *
+dma_buf_mapping_attach_sgt(struct dma_buf *dmabuf, struct device *dev,
+			   const struct dma_buf_attach_ops *importer_ops,
+			   void *importer_priv)
+{
+	struct dma_buf_mapping *m;
+
+	m = new_mapping(dmabuf, importer_ops, importer_priv);
+	if (!m)
+		return ERR_PTR(-ENOMEM);
+
+	if (dmabuf->ops->match_mapping || dmabuf->ops->mappings)
+		return negotiate_sgt(m, dev);
+
+	agree_on_legacy_sgt(m, dev);
+	return join(m);
+}
 
 /**
  * dma_buf_mapping_detach - end the use of the buffer by an attachment

@@ -10,12 +10,19 @@
 #include <linux/types.h>
 
 struct dentry;
+struct device;
+struct dma_buf;
+struct dma_buf_attach_ops;
 struct dma_buf_attachment;
 struct dma_buf_ops;
 struct seq_file;
 struct sg_table;
 
 bool dma_buf_mapping_ops_valid(const struct dma_buf_ops *ops);
+struct dma_buf_attachment *
+dma_buf_mapping_attach_sgt(struct dma_buf *dmabuf, struct device *dev,
+			   const struct dma_buf_attach_ops *importer_ops,
+			   void *importer_priv);
 void dma_buf_mapping_detach(struct dma_buf_attachment *attach);
 void dma_buf_mapping_invalidate(struct dma_buf_attachment *attach);
 bool dma_buf_mapping_core_owned(struct dma_buf_attachment *attach);

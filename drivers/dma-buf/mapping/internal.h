@@ -28,7 +28,7 @@ struct dma_buf_mapping_converter {
 	struct dma_buf_mapping_type *exp_type;
 	/** @imp_type: what the importer gets */
 	struct dma_buf_mapping_type *imp_type;
-	/** @sgt: how an importer of SGT maps, NULL for any other importer */
+	/** @sgt: how an importer of SGT maps, not used for any other */
 	const struct dma_buf_sgt_exp_ops *sgt;
 	/**
 	 * @core_owned: core makes the mappings and removes them by itself when
@@ -76,6 +76,8 @@ struct dma_buf_mapping {
 	const void *exp_ops;
 	/** @converter: to the importer's type, NULL if that is @exp_type */
 	struct dma_buf_mapping_converter *converter;
+	/** @sgt: how to map it; refuses if the importer's type is not SGT */
+	const struct dma_buf_sgt_exp_ops *sgt;
 	/** @priv: the converter's */
 	void *priv;
 	/**
@@ -188,6 +190,7 @@ int dma_buf_mapping_converter_register(struct dma_buf_mapping_converter *conv);
 int dma_buf_mapping_converter_unregister(struct dma_buf_mapping_converter *conv);
 
 extern const struct dma_buf_sgt_exp_ops dma_buf_legacy_sgt_ops;
+extern const struct dma_buf_sgt_exp_ops dma_buf_no_sgt_ops;
 extern struct dma_buf_mapping_converter dma_buf_pal_to_sgt;
 extern struct dma_buf_mapping_converter dma_buf_pal_to_iommu;
 

@@ -40,14 +40,24 @@ const struct dma_buf_sgt_exp_ops dma_buf_legacy_sgt_ops = {
 	.unmap = legacy_unmap,
 };
 
-/* NULL if the importer's type is not SGT */
-static const struct dma_buf_sgt_exp_ops *
-sgt_ops(const struct dma_buf_mapping *m)
+static struct sg_table *no_map(struct dma_buf_attachment *attach,
+			       enum dma_data_direction dir)
 {
-	if (m->converter)
-		return m->converter->sgt;
-	return m->exp_type == &dma_buf_mapping_sgt ? m->exp_ops : NULL;
+	WARN_ON_ONCE(1);
+	return ERR_PTR(-EINVAL);
 }
+
+static void no_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
+		     enum dma_data_direction dir)
+{
+	WARN_ON_ONCE(1);
+}
+
+/* For an importer that has agreed on something else, or an exporter without */
+const struct dma_buf_sgt_exp_ops dma_buf_no_sgt_ops = {
+	.map = no_map,
+	.unmap = no_unmap,
+};
 
 /**
  * dma_buf_sgt_map - map an attachment whose importer wants a scatterlist
@@ -62,13 +72,9 @@ struct sg_table *dma_buf_sgt_map(struct dma_buf_attachment *attach,
 				 enum dma_data_direction dir)
 {
 	struct dma_buf_mapping *m = to_mapping(attach);
-	const struct dma_buf_sgt_exp_ops *ops = sgt_ops(m);
 	struct sg_table *sgt;
 
-	if (WARN_ON_ONCE(!ops))
-		return ERR_PTR(-EINVAL);
-
-	sgt = ops->map(attach, dir);
+	sgt = m->sgt->map(attach, dir);
 	if (!IS_ERR_OR_NULL(sgt))
 		m->revoked = false;
 	return sgt;
@@ -85,9 +91,8 @@ struct sg_table *dma_buf_sgt_map(struct dma_buf_attachment *attach,
 void dma_buf_sgt_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
 		       enum dma_data_direction dir)
 {
-	const struct dma_buf_sgt_exp_ops *ops = sgt_ops(to_mapping(attach));
+	struct dma_buf_mapping *m = to_mapping(attach);
 
-	if (IS_ERR_OR_NULL(sgt) || WARN_ON_ONCE(!ops))
-		return;
-	ops->unmap(attach, sgt, dir);
+	if (!IS_ERR_OR_NULL(sgt))
+		m->sgt->unmap(attach, sgt, dir);
 }

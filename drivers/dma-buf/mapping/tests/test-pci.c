@@ -118,18 +118,25 @@ static struct buffer *new_buffer(struct kunit *test)
 	return b;
 }
 
+/* With the same bytes each time */
+static void fill(u8 *bytes)
+{
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, 4);
+	prandom_bytes_state(&rnd, bytes, MEMORY_SIZE);
+}
+
 static struct buffer *filled_buffer(struct kunit *test, u8 *bytes)
 {
 	struct buffer *b = new_buffer(test);
-	struct rnd_state rnd;
 
 	b->bytes = bytes;
 	b->expected = kunit_kmalloc(test, MEMORY_SIZE, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, b->expected);
 
-	prandom_seed_state(&rnd, 4);
-	prandom_bytes_state(&rnd, b->expected, MEMORY_SIZE);
-	memcpy(b->bytes, b->expected, MEMORY_SIZE);
+	fill(b->expected);
+	fill(b->bytes);
 	return b;
 }
 

@@ -215,6 +215,27 @@ static void importer_without_device_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, exp->calls.attach, 0);
 }
 
+static void exporter_without_calls_has_no_table(struct kunit *test)
+{
+	struct device *dev = test_device(test, DMA_BIT_MASK(64));
+	struct test_exporter *exp = native_exporter(test);
+	struct dma_buf_attachment *attach;
+	struct sg_table none = {};
+
+	exp->entries[0].exp_ops = NULL;
+	attach = test_attach_sgt(exp, dev, &test_nop2p_importer);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	dma_resv_lock(exp->dmabuf->resv, NULL);
+	kunit_warning_suppress(test) {
+		KUNIT_EXPECT_PTR_EQ(test, dma_buf_sgt_map(attach, DMA_TO_DEVICE),
+				    ERR_PTR(-EINVAL));
+		dma_buf_sgt_unmap(attach, &none, DMA_TO_DEVICE);
+	}
+	dma_resv_unlock(exp->dmabuf->resv);
+	KUNIT_EXPECT_EQ(test, exp->calls.unmap_sgt, 0);
+	test_detach(exp, attach);
+}
+
 static struct kunit_case sgt_cases[] = {
 	KUNIT_CASE(legacy_exporter_and_legacy_importer),
 	KUNIT_CASE(legacy_exporter_and_native_importer),
@@ -227,6 +248,7 @@ static struct kunit_case sgt_cases[] = {
 	KUNIT_CASE(map_that_fails_is_unpinned),
 	KUNIT_CASE(notes36_unmap_of_error_or_null),
 	KUNIT_CASE(importer_without_device_is_refused),
+	KUNIT_CASE(exporter_without_calls_has_no_table),
 	{}
 };
 

@@ -13,6 +13,11 @@ BASE_PACKAGE=linux-source-7.3
 # QEMU 7.2 dies of a segmentation fault when memory decode goes off under its other processors
 # shellcheck disable=SC2034
 RACE_ACCEL=tcg,thread=single
+# The device whose BAR is exported; below a root port it can be reset
+# shellcheck disable=SC2034
+EXPORTER='-device ivshmem-plain,memdev=shm'
+# shellcheck disable=SC2034
+EXPORTER_BELOW_PORT="-device pcie-root-port,id=rp,chassis=1,slot=1 $EXPORTER,bus=rp"
 # shellcheck disable=SC2034
 JOBS=${JOBS:-$(nproc)}
 

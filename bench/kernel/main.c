@@ -12,6 +12,8 @@
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/sprintf.h>
 #include <linux/vmstat.h>
 
 #include "bench.h"
@@ -146,6 +148,18 @@ static int find_devices(void)
 	return ret ?: pcim_p2pdma_init(bench_provider);
 }
 
+/* For the program that measures, which takes it from behind the IOMMU */
+static void link_client(struct dentry *dir)
+{
+	char *path;
+
+	path = kasprintf(GFP_KERNEL, "/sys/bus/pci/devices/%s",
+			 pci_name(bench_client));
+	if (path)
+		debugfs_create_symlink("client", dir, path);
+	kfree(path);
+}
+
 static int open_group(struct inode *inode, struct file *file)
 {
 	/* All of it, or a larger buffer would be had by measuring again */
@@ -173,6 +187,7 @@ static int __init bench_init(void)
 	measure_overhead();
 
 	dir = debugfs_create_dir("dma-buf-bench", NULL);
+	link_client(dir);
 	debugfs_create_file("sgt", 0400, dir, bench_sgt, &group_fops);
 	debugfs_create_file("legacy", 0400, dir, bench_legacy, &group_fops);
 #ifdef BENCH_SERIES

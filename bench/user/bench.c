@@ -5,25 +5,21 @@
  *
  * Usage: bench [GROUP...], default are all groups that the kernel has.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <sys/ioctl.h>
 #include <termios.h>
 #include <x86intrin.h>
 
-#include <linux/iommufd.h>
-#include <linux/vfio.h>
+/* What the tests of the series have for it */
+#include "dmabuf_ioctls.h"
+#include "pci_vdev.h"
 
-#define DEVICES "/sys/bus/pci/devices/"
 #define GROUPS "/sys/kernel/debug/dma-buf-bench/"
 #define TRANSLATIONS "/sys/kernel/debug/iommu/intel/%s/domain_translation_struct"
 
@@ -33,11 +29,6 @@
 #define SZ_1G 0x40000000ULL
 
 #define REPEATS 5
-#define BAR 2
-
-/* PCI vendor and device */
-#define EDU "0x1234", "0x11e8"
-#define IVSHMEM "0x1af4", "0x1110"
 
 static void die(const char *format, ...)
 {
@@ -51,17 +42,6 @@ static void die(const char *format, ...)
 	exit(1);
 }
 
-static void read_file(const char *path, char *text, size_t size)
-{
-	int fd = open(path, O_RDONLY);
-	ssize_t length = fd < 0 ? -1 : read(fd, text, size - 1);
-
-	if (length < 0)
-		die("%s", path);
-	text[length] = 0;
-	close(fd);
-}
-
 static void write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY);
@@ -69,33 +49,6 @@ static void write_file(const char *path, const char *text)
 	if (fd < 0 || write(fd, text, strlen(text)) < 0)
 		die("%s", path);
 	close(fd);
-}
-
-static bool file_begins(const char *device, const char *file, const char *text)
-{
-	char path[PATH_MAX], found[16];
-
-	snprintf(path, sizeof(path), DEVICES "%s/%s", device, file);
-	read_file(path, found, sizeof(found));
-	return !strncmp(found, text, strlen(text));
-}
-
-/* Address of the first PCI device of a kind */
-static void find_device(char *address, const char *vendor, const char *device)
-{
-	struct dirent **entries;
-	int i, count = scandir(DEVICES, &entries, NULL, alphasort);
-
-	for (i = 0; i < count; i++) {
-		if (entries[i]->d_name[0] == '.' ||
-		    !file_begins(entries[i]->d_name, "vendor", vendor) ||
-		    !file_begins(entries[i]->d_name, "device", device))
-			continue;
-		strcpy(address, entries[i]->d_name);
-		return;
-	}
-	errno = ENODEV;
-	die("no PCI device %s:%s", vendor, device);
 }
 
 /* The kernel's measurements */
@@ -125,129 +78,76 @@ static void show(const char *group)
 /* From here on the device that does DMA is not behind the IOMMU any more */
 static void set_identity(void)
 {
-	char address[32], path[PATH_MAX];
-
-	find_device(address, EDU);
-	snprintf(path, sizeof(path), DEVICES "%s/iommu_group/type", address);
-	write_file(path, "identity");
+	write_file(GROUPS "client/iommu_group/type", "identity");
 }
 
 /* Mapping a BAR */
 
 struct bar {
-	char address[32];
-	int device;
+	struct pci_vdev device;
 	int iommufd;
 	__u32 ioas;
 	int dmabuf;
 };
 
-static int call(int fd, unsigned long request, void *arg, const char *what)
+/* For calls that return -errno: what they return, unless they fail */
+static int check(int ret, const char *what)
 {
-	int ret = ioctl(fd, request, arg);
-
-	if (ret < 0)
+	if (ret < 0) {
+		errno = -ret;
 		die("%s", what);
+	}
 	return ret;
 }
 
-static int open_vfio(const char *address)
+static void open_device(struct bar *bar)
 {
-	char path[PATH_MAX];
-	struct dirent *entry;
-	int fd = -1;
-	DIR *dir;
+	const char *failed;
 
-	snprintf(path, sizeof(path), DEVICES "%s/driver_override", address);
-	write_file(path, "vfio-pci");
-	write_file("/sys/bus/pci/drivers_probe", address);
-	snprintf(path, sizeof(path), DEVICES "%s/vfio-dev", address);
-	dir = opendir(path);
-	while (dir && fd < 0 && (entry = readdir(dir))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), "/dev/vfio/devices/%.64s",
-			 entry->d_name);
-		fd = open(path, O_RDWR | O_CLOEXEC);
-	}
-	if (fd < 0)
-		die("%s", path);
-	closedir(dir);
-	return fd;
-}
-
-static void attach(struct bar *bar)
-{
-	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
-	struct iommu_ioas_alloc ioas = { .size = sizeof(ioas) };
-	struct vfio_device_attach_iommufd_pt pt = { .argsz = sizeof(pt) };
-
+	if (!pci_vdev_find_ivshmem(&bar->device))
+		die("no ivshmem device");
 	bar->iommufd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
 	if (bar->iommufd < 0)
 		die("/dev/iommu");
-	bind.iommufd = bar->iommufd;
-	call(bar->device, VFIO_DEVICE_BIND_IOMMUFD, &bind, "bind");
-	call(bar->iommufd, IOMMU_IOAS_ALLOC, &ioas, "allocate an IOAS");
-	bar->ioas = ioas.out_ioas_id;
-	pt.pt_id = bar->ioas;
-	call(bar->device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &pt, "attach");
+	failed = pci_vdev_bind_driver(&bar->device) ?:
+		 pci_vdev_open(&bar->device, bar->iommufd);
+	if (failed)
+		die("%s", failed);
+	check(ioas_alloc(bar->iommufd, &bar->ioas), "allocate an IOAS");
+	check(pci_vdev_attach(&bar->device, bar->ioas), "attach");
 }
 
-static int export(const struct bar *bar)
+static int export(struct bar *bar)
 {
-	struct vfio_region_info info = { .argsz = sizeof(info), .index = BAR };
-	struct {
-		struct vfio_device_feature feature;
-		struct vfio_device_feature_dma_buf dmabuf;
-		struct vfio_region_dma_range range;
-	} arg = {
-		.feature.argsz = sizeof(arg),
-		.feature.flags = VFIO_DEVICE_FEATURE_GET |
-				 VFIO_DEVICE_FEATURE_DMA_BUF,
-		.dmabuf.region_index = BAR,
-		.dmabuf.open_flags = O_RDWR | O_CLOEXEC,
-		.dmabuf.nr_ranges = 1,
-		.range.length = SZ_1G,
-	};
+	struct vfio_region_dma_range range = { .length = SZ_1G };
+	unsigned int index;
+	size_t size;
 
-	call(bar->device, VFIO_DEVICE_GET_REGION_INFO, &info, "region");
-	if (info.size != SZ_1G) {
+	index = pci_vdev_largest_bar(&bar->device, &size);
+	if (size != SZ_1G) {
 		errno = EINVAL;
-		die("the BAR has %llu bytes", (unsigned long long)info.size);
+		die("the BAR has %zu bytes", size);
 	}
-	return call(bar->device, VFIO_DEVICE_FEATURE, &arg, "export");
+	return check(pci_vdev_export(&bar->device, index, &range, 1), "export");
 }
 
 static __u64 map(const struct bar *bar, __u64 start, __u64 length, __u64 *count)
 {
-	struct iommu_ioas_map_file cmd = {
-		.size = sizeof(cmd),
-		.flags = IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE,
-		.ioas_id = bar->ioas,
-		.fd = bar->dmabuf,
-		.start = start,
-		.length = length,
-	};
-	__u64 before = __rdtsc();
+	__u64 iova = 0, before = __rdtsc();
 
-	call(bar->iommufd, IOMMU_IOAS_MAP_FILE, &cmd, "map");
+	check(ioas_map_file(bar->iommufd, bar->ioas, IOVA_RW, bar->dmabuf,
+			    start, length, &iova), "map");
 	before = __rdtsc() - before;
 	if (before < *count)
 		*count = before;
-	return cmd.iova;
+	return iova;
 }
 
 static void unmap(const struct bar *bar, __u64 iova, __u64 length, __u64 *count)
 {
-	struct iommu_ioas_unmap cmd = {
-		.size = sizeof(cmd),
-		.ioas_id = bar->ioas,
-		.iova = iova,
-		.length = length,
-	};
 	__u64 before = __rdtsc();
 
-	call(bar->iommufd, IOMMU_IOAS_UNMAP, &cmd, "unmap");
+	check(ioas_unmap(bar->iommufd, bar->ioas, iova, &length), "unmap");
 	before = __rdtsc() - before;
 	if (before < *count)
 		*count = before;
@@ -281,7 +181,7 @@ static void report_entries(const struct bar *bar, const char *place,
 	char path[PATH_MAX], line[256];
 	FILE *file;
 
-	snprintf(path, sizeof(path), TRANSLATIONS, bar->address);
+	snprintf(path, sizeof(path), TRANSLATIONS, bar->device.bdf);
 	file = fopen(path, "r");
 	if (!file)
 		die("%s", path);
@@ -320,25 +220,18 @@ static void measure(const struct bar *bar, const char *place, __u64 start,
 static void map_first_page(const struct bar *bar)
 {
 	static char page[SZ_4K] __attribute__((aligned(SZ_4K)));
-	struct iommu_ioas_map cmd = {
-		.size = sizeof(cmd),
-		.flags = IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_FIXED_IOVA,
-		.ioas_id = bar->ioas,
-		.user_va = (uintptr_t)page,
-		.length = SZ_4K,
-		.iova = SZ_4K,
-	};
+	__u64 iova = SZ_4K;
 
-	call(bar->iommufd, IOMMU_IOAS_MAP, &cmd, "map a page of memory");
+	check(ioas_map(bar->iommufd, bar->ioas,
+		       IOMMU_IOAS_MAP_READABLE | IOVA_AT, page, SZ_4K, &iova),
+	      "map a page of memory");
 }
 
 static void map_file(void)
 {
-	struct bar bar;
+	struct bar bar = {};
 
-	find_device(bar.address, IVSHMEM);
-	bar.device = open_vfio(bar.address);
-	attach(&bar);
+	open_device(&bar);
 	bar.dmabuf = export(&bar);
 	map_first_page(&bar);
 

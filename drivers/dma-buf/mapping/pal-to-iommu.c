@@ -367,10 +367,11 @@ bool dma_buf_iommu_try_hold(struct dma_buf_attachment *attach)
 	if (!pi)
 		return false;
 	mutex_lock(&pi->lock);
-	if (pi->pal)
-		return true;
-	mutex_unlock(&pi->lock);
-	return false;
+	if (!pi->pal) {
+		mutex_unlock(&pi->lock);
+		return false;
+	}
+	return true;
 }
 EXPORT_SYMBOL_FOR_MODULES(dma_buf_iommu_try_hold, "iommufd");
 

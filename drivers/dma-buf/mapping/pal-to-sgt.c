@@ -248,10 +248,13 @@ static int map_entries(struct dma_buf_attachment *attach, struct pal_sgt *ps,
 static int map_table(struct dma_buf_attachment *attach, struct pal_sgt *ps,
 		     size_t extents, enum dma_data_direction dir)
 {
-	/* At most: where an extent is too long, its last part makes one more */
-	size_t nents = extents + attach->dmabuf->size / MAX_ENTRY;
 	int ret = -EINVAL;
+	size_t nents;
 
+	if (dma_use_iova(&ps->iova))
+		extents = 1;
+	/* At most: where an extent is too long, its last part makes one more */
+	nents = extents + attach->dmabuf->size / MAX_ENTRY;
 	if (nents <= UINT_MAX)
 		ret = sg_alloc_table(&ps->sgt, nents, GFP_KERNEL);
 	if (ret) {
@@ -289,8 +292,6 @@ static struct sg_table *pal_to_sgt_map(struct dma_buf_attachment *attach,
 	ret = init_route(attach, ps);
 	if (ret)
 		goto err_list;
-	if (dma_use_iova(&ps->iova))
-		extents = 1;
 	ret = map_table(attach, ps, extents, dir);
 	if (ret)
 		goto err_list;

@@ -11,7 +11,7 @@ help:
 	@echo
 	@echo 'Use it (each does all the set-up that it needs, as root on Debian 12 or 13):'
 	@echo '  make demo          a BAR in several ranges reaches a device through iommufd, in QEMU'
-	@echo '  make test          everything that is tested; the last line counts'
+	@echo '  make test          what to run after each change; the last line counts'
 	@echo
 	@echo 'Test a part of it, or for longer:'
 	@echo '  make kunit         the KUnit suites alone, on UML'

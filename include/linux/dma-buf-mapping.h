@@ -20,16 +20,16 @@ struct p2pdma_provider;
  *
  * A mapping type names one way in which an importer can use the memory of a
  * dma-buf. Exporter and importer each state a list of match entries, best one
- * first, and core picks the pair that both sides can serve: first a pair of
- * equal types, which the two drivers then use directly, else a pair that core
- * has a converter for. The choice is made when the importer attaches and holds
- * until it detaches.
+ * first, and the dma-buf core picks the pair that both sides can serve: first a
+ * pair of equal types, which the two drivers then use directly, else a pair that
+ * core has a converter for. The choice is made when the importer attaches and
+ * holds until it detaches.
  *
  * ============  ==================  ==========================================
  * type          who may state it    what it carries
  * ============  ==================  ==========================================
- * SGT           exporter, importer  a DMA mapped scatterlist for one device
- * PAL           exporter            physical ranges, seen by core alone
+ * SGT           exporter, importer  scatterlist table: addresses for one device
+ * PAL           exporter            physical address list, seen by core alone
  * iommu_domain  importer            translations, made by core in a domain
  * a driver's    exporter, importer  whatever the two drivers agreed on
  * ============  ==================  ==========================================

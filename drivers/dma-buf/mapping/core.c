@@ -301,8 +301,9 @@ static bool importer_entries_valid(const struct dma_buf_mapping_match *imp,
  * Context: May sleep. Takes the registry's lock for reading; the reservation
  * lock must not be held.
  * Return: 0; -EINVAL if a list is empty, has an unregistered type, or has a
- * type that its side cannot state; -EOPNOTSUPP if nothing fits; any errno that
- * a match callback ended the negotiation with.
+ * type that its side cannot state, and, with a WARN, if something is agreed
+ * already; -EOPNOTSUPP if nothing fits; any errno that a match callback ended
+ * the negotiation with.
  */
 int dma_buf_match_mapping(struct dma_buf_match_args *args,
 			  const struct dma_buf_mapping_match *exp,
@@ -449,10 +450,11 @@ negotiate_and_join(struct dma_buf_mapping *m,
  *
  * Context: May sleep. Takes the reservation lock, and so must be called with
  * none of the importer's locks held that it takes inside of that.
- * Return: The attachment, or an ERR_PTR(): -EINVAL if the list is empty or has
- * an entry that an importer cannot state; -EOPNOTSUPP if exporter and importer
- * have nothing in common; -ENODEV if the buffer is revoked; -ENOMEM; what the
- * exporter refused with.
+ * Return: The attachment, or an ERR_PTR(): -EINVAL if a list is empty, the
+ * importer's has an entry that it cannot state or one of SGT without a device,
+ * or the exporter's is wrong; -EOPNOTSUPP if exporter and importer have nothing
+ * in common; -ENODEV if the buffer is revoked and the mapping begins here, as in
+ * an iommu_domain; -ENOMEM; what the exporter refused with.
  */
 struct dma_buf_attachment *
 dma_buf_mapping_attach(struct dma_buf *dmabuf,

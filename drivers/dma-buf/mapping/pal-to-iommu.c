@@ -251,13 +251,14 @@ static int check_slice(struct dma_buf_attachment *attach,
  * help. While the buffer is revoked, or could not be restored, a mapping is
  * recorded only, to be made with all others when a restore succeeds.
  *
- * Context: May sleep. Takes the attachment's lock; any lock may be held that is
- * not taken inside of the reservation lock.
+ * Context: May sleep. Takes the attachment's lock and nothing else: any lock may
+ * be held, the reservation lock included, that is not taken by reclaim.
  * Return: 0, or an errno with nothing mapped: -EINVAL if the slice is empty,
- * not aligned or not within the buffer, or a flag is unknown; -EEXIST if this
- * attachment maps to some of the IOVA already; -ERANGE for an IOVA that the
- * domain does not have; -ENOMEM, and what else the domain refuses with, such as
- * -EADDRINUSE for an IOVA that is mapped.
+ * not aligned or not within the buffer, a flag is unknown, or something else
+ * than iommu_domain was agreed on; -EEXIST if this attachment maps to some of
+ * the IOVA already; -ERANGE for an IOVA that the domain does not have; -ENOMEM,
+ * and what else the domain refuses with, such as -EADDRINUSE, or -EEXIST of some
+ * IOMMU drivers, for an IOVA that is mapped.
  */
 int dma_buf_iommu_map(struct dma_buf_attachment *attach,
 		      struct iommu_domain *domain, unsigned long iova,
@@ -310,9 +311,10 @@ EXPORT_SYMBOL_FOR_MODULES(dma_buf_iommu_map, "iommufd");
  * does not touch @domain again on its behalf. It works on a revoked buffer just
  * as well.
  *
- * Context: May sleep. Takes the attachment's lock; any lock may be held that is
- * not taken inside of the reservation lock.
- * Return: 0; -ENOENT if exactly this is not mapped by @attach.
+ * Context: May sleep. Takes the attachment's lock and nothing else: any lock may
+ * be held, the reservation lock included, that is not taken by reclaim.
+ * Return: 0; -ENOENT if exactly this is not mapped by @attach, or something else
+ * than iommu_domain was agreed on.
  */
 int dma_buf_iommu_unmap(struct dma_buf_attachment *attach,
 			struct iommu_domain *domain, unsigned long iova,
@@ -354,7 +356,8 @@ EXPORT_SYMBOL_FOR_MODULES(dma_buf_iommu_unmap, "iommufd");
  *
  * For an importer that has to walk one of its domains where the buffer is
  * mapped: page tables go away under such a walk when the exporter revokes. To
- * be followed by dma_buf_iommu_release() soon, as the exporter waits.
+ * be followed by dma_buf_iommu_release() soon, as the exporter waits. No other
+ * call may be made for the attachment in between: it takes the same lock.
  *
  * Context: May sleep. Returns with the attachment's lock held, if true.
  * Return: true if the translations are there and stay there, false if the
@@ -399,10 +402,10 @@ EXPORT_SYMBOL_FOR_MODULES(dma_buf_iommu_release, "iommufd");
  * smaller power of two of the same phase as much of the slice as possible is
  * mapped by pages of up to that size.
  *
- * Context: May sleep. Takes the attachment's lock; any lock may be held that is
- * not taken inside of the reservation lock.
+ * Context: May sleep. Takes the attachment's lock and nothing else: any lock may
+ * be held, the reservation lock included, that is not taken by reclaim.
  * Return: The alignment in bytes, a power of two and at least PAGE_SIZE, which
- * is also what a revoked buffer gets.
+ * is also what a revoked buffer gets, and a slice that is not within it.
  */
 unsigned long dma_buf_iommu_iova_align(struct dma_buf_attachment *attach,
 				       size_t offset, size_t length,

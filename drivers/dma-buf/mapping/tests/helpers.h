@@ -4,8 +4,8 @@
  * it is asked.
  */
 /*
- * Bugs that the code which the mapping types replace had, by their number in the
- * field notes of the series, and what keeps each of them from coming back: a
+ * Notes of the bugs that the code which the mapping types replace had, numbered
+ * for the tests to refer to, and what keeps each of them from coming back: a
  * KUnit test, a program of tools/testing/selftests/iommu, or the design.
  *
  * 33 SG offset computed in 32 bits       pal-to-sgt: notes33_one_range_above_8g,

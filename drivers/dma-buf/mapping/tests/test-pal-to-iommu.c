@@ -155,7 +155,7 @@ static void attach_that_cannot_pin_leaves_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, exp->calls.map_phys, 0);
 }
 
-/* Field notes 42: the exporter starts revoked if memory decode is off */
+/* Note 42: the exporter starts revoked if memory decode is off */
 static void notes42_attach_to_revoked_buffer_is_enodev(struct kunit *test)
 {
 	struct test_exporter *exp;
@@ -331,7 +331,7 @@ static void slice_of_one_million_ranges(struct kunit *test)
 	finish(&c);
 }
 
-/* Field notes 33 and 34 are of the other converter; this one has 64 bits too */
+/* Notes 33 and 34 are of the other converter; this one has 64 bits too */
 static void notes33_notes34_range_above_8g(struct kunit *test)
 {
 	const unsigned long iova = 64ULL * SZ_1G;
@@ -378,7 +378,7 @@ static void adjacent_ranges_are_mapped_as_one(struct kunit *test)
 	finish(&c);
 }
 
-/* Field notes 47: MMIO has to stay MMIO, in every domain */
+/* Note 47: MMIO has to stay MMIO, in every domain */
 static void notes47_mmio_is_mapped_as_mmio(struct kunit *test)
 {
 	struct dma_buf_phys_list *list = test_list(test, two_ranges, 2);
@@ -793,7 +793,7 @@ static void expect_nothing_mapped(struct test_exporter *exp)
 	expect_unmapped(c, IOVA, PAGES(64));
 }
 
-/* Field notes 38: the exporter waits without a timeout for its lists */
+/* Note 38: the exporter waits without a timeout for its lists */
 static void notes38_revoke_gives_the_list_back_itself(struct kunit *test)
 {
 	struct ctx c = two_range_ctx(test);
@@ -818,7 +818,7 @@ static void notes38_revoke_gives_the_list_back_itself(struct kunit *test)
 	c.exp->on_unmap_phys = NULL;
 }
 
-/* Field notes 40 and 42: a second revoke did a second put, and hung */
+/* Notes 40 and 42: a second revoke did a second put, and hung */
 static void notes40_notes42_revoke_and_restore_are_idempotent(struct kunit *test)
 {
 	struct ctx c = two_range_ctx(test);
@@ -885,7 +885,7 @@ static void map_while_revoked_is_installed_by_restore(struct kunit *test)
 	finish(&c);
 }
 
-/* Field notes 49: what is not there must not be unmapped once more */
+/* Note 49: what is not there must not be unmapped once more */
 static void notes49_unmap_while_revoked_unmaps_once(struct kunit *test)
 {
 	struct ctx c = two_range_ctx(test);
@@ -1309,7 +1309,7 @@ static void hold_keeps_a_revoke_waiting(struct kunit *test)
 	finish(&c);
 }
 
-/* Field notes 45: only a kernel with lockdep sees a lock that is missing */
+/* Note 45: only a kernel with lockdep sees a lock that is missing */
 static void notes45_this_kernel_checks_locks(struct kunit *test)
 {
 	if (!IS_ENABLED(CONFIG_PROVE_LOCKING) ||

@@ -196,7 +196,7 @@ static void split_at_page_aligned_size_below_4g(struct kunit *test)
 	map_ranges(test, merged, 2, 3);
 }
 
-/* Field notes 34: the length that was mapped was cut to 32 bits */
+/* Note 34: the length that was mapped was cut to 32 bits */
 static void notes34_one_range_above_4g(struct kunit *test)
 {
 	static const struct phys_vec ranges[] = {
@@ -218,7 +218,7 @@ static void notes34_many_ranges_above_4g(struct kunit *test)
 	map_list(test, list);
 }
 
-/* Field notes 33: the offset of an entry was computed in 32 bits */
+/* Note 33: the offset of an entry was computed in 32 bits */
 static void notes33_one_range_above_8g(struct kunit *test)
 {
 	static const struct phys_vec ranges[] = {
@@ -229,7 +229,7 @@ static void notes33_one_range_above_8g(struct kunit *test)
 	map_ranges(test, ranges, 2, 5);
 }
 
-/* Field notes 35: split at UINT_MAX, entries began and ended within a page */
+/* Note 35: split at UINT_MAX, entries began and ended within a page */
 static void notes35_split_entries_are_page_aligned(struct kunit *test)
 {
 	static const struct phys_vec ranges[] = {
@@ -311,7 +311,7 @@ static void several_tables_at_a_time(struct kunit *test)
 	test_detach(exp, a);
 }
 
-/* Field notes 37: an address stays valid until unmap, revoked or not */
+/* Note 37: an address stays valid until unmap, revoked or not */
 static void notes37_table_outlives_a_revoke(struct kunit *test)
 {
 	static const struct phys_vec ranges[] = { { SZ_1G, SZ_16M } };

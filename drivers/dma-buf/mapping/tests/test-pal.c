@@ -109,7 +109,7 @@ static void one_range(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, accept_ranges(test, zero, 1), 1);
 }
 
-/* Field notes 34: no range is an error, and not worth a WARN */
+/* Note 34: no range is an error, and not worth a WARN */
 static void notes34_zero_ranges_are_refused(struct kunit *test)
 {
 	static const struct phys_vec none[] = { { SZ_1G, PAGE_SIZE } };
@@ -188,7 +188,7 @@ static void range_beyond_phys_addr_t_is_refused(struct kunit *test)
 	refuse_ranges(test, by_far, 1, TOP_PAGE);
 }
 
-/* Field notes 34: what wraps around must not look like the right size */
+/* Note 34: what wraps around must not look like the right size */
 static void notes34_sum_overflow_is_refused(struct kunit *test)
 {
 	static const struct phys_vec wraps[] = {
@@ -272,7 +272,7 @@ static void one_million_ranges(struct kunit *test)
 	refuse(test, list, PAGES(nr));
 }
 
-/* Field notes 42: a revoked buffer is no error of the exporter's */
+/* Note 42: a revoked buffer is no error of the exporter's */
 static void notes42_revoked_buffer_gives_enodev(struct kunit *test)
 {
 	static const struct phys_vec range[] = { { SZ_1G, PAGE_SIZE } };

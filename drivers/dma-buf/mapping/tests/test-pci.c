@@ -501,7 +501,7 @@ static void mmio_is_not_bounced(struct kunit *test)
 		unmap(b, sgt);
 }
 
-/* Field notes 37: what was mapped stays so until unmap, revoked or not */
+/* Note 37: what was mapped stays so until unmap, revoked or not */
 static void table_outlives_a_revoke(struct kunit *test)
 {
 	struct buffer *b = attached_bar(test);

@@ -186,7 +186,7 @@ static void map_that_fails_is_unpinned(struct kunit *test)
 	test_detach(exp, attach);
 }
 
-/* Field notes 36: unmap of an error or of nothing is harmless */
+/* Note 36: unmap of an error or of nothing is harmless */
 static void notes36_unmap_of_error_or_null(struct kunit *test)
 {
 	struct device *dev = test_device(test, DMA_BIT_MASK(64));

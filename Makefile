@@ -44,7 +44,7 @@ help:
 	@echo '  SOAK_SECONDS=N     how long make soak takes, instead of half an hour'
 	@echo '  FUZZ_SECONDS=N     how long make fuzz goes on, FUZZ_SEED=N what it calls'
 	@echo "  CHECKS='a b'       have make check do only these"
-	@echo '  SEEDS=N            how many random configs to check, instead of 20'
+	@echo '  SEEDS=N            how many random configs to check, instead of 20; N-M: which of them'
 
 demo: linux
 	@scripts/demo

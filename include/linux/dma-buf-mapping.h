@@ -240,7 +240,11 @@ struct dma_buf_mapping_type {
  * An exporter passes it on to dma_buf_match_mapping().
  */
 struct dma_buf_match_args {
-	/** @attach: the attachment in the making, its importer's part is set */
+	/**
+	 * @attach: the attachment in the making. Its importer's part is set, but
+	 * for &dma_buf_attachment.dev: unless the importer states no types, that
+	 * is known from the first pair on that is tried.
+	 */
 	struct dma_buf_attachment *attach;
 
 	/* private: core's */

@@ -326,6 +326,17 @@ int dma_buf_match_mapping(struct dma_buf_match_args *args,
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_match_mapping, "DMA_BUF");
 
+/* An empty table states nothing */
+static bool has_table(const struct dma_buf_ops *ops)
+{
+	return ops->mappings && ops->num_mappings;
+}
+
+static bool states_types(const struct dma_buf_ops *ops)
+{
+	return ops->match_mapping || has_table(ops);
+}
+
 static int negotiate(struct dma_buf_match_args *args)
 {
 	static const struct dma_buf_mapping_match legacy =
@@ -334,7 +345,7 @@ static int negotiate(struct dma_buf_match_args *args)
 
 	if (ops->match_mapping)
 		return ops->match_mapping(args);
-	if (ops->mappings)
+	if (has_table(ops))
 		return dma_buf_match_mapping(args, ops->mappings,
 					     ops->num_mappings);
 	return dma_buf_match_mapping(args, &legacy, 1);
@@ -478,9 +489,9 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_mapping_attach, "DMA_BUF");
 
 /* Its entry is not to be on the stack of all those who need none */
 static noinline_for_stack struct dma_buf_attachment *
-negotiate_sgt(struct dma_buf_mapping *m, struct device *dev)
+negotiate_sgt(struct dma_buf_mapping *m)
 {
-	struct dma_buf_mapping_match sgt = DMA_BUF_IMAPPING_SGT(dev);
+	struct dma_buf_mapping_match sgt = DMA_BUF_IMAPPING_SGT(m->attach.dev);
 
 	return negotiate_and_join(m, &sgt, 1);
 }
@@ -489,10 +500,9 @@ negotiate_sgt(struct dma_buf_mapping *m, struct device *dev)
  * There is nothing to choose between two drivers of old, and SGT is never
  * unregistered: they pay for no negotiation.
  */
-static void agree_on_legacy_sgt(struct dma_buf_mapping *m, struct device *dev)
+static void agree_on_legacy_sgt(struct dma_buf_mapping *m)
 {
 	atomic_inc(&dma_buf_mapping_sgt.users);
-	m->attach.dev = dev;
 	m->exp_type = &dma_buf_mapping_sgt;
 	m->exp_ops = &dma_buf_legacy_sgt_ops;
 	m->sgt = &dma_buf_legacy_sgt_ops;
@@ -519,10 +529,11 @@ dma_buf_mapping_attach_sgt(struct dma_buf *dmabuf, struct device *dev,
 	if (!m)
 		return ERR_PTR(-ENOMEM);
 
-	if (dmabuf->ops->match_mapping || dmabuf->ops->mappings)
-		return negotiate_sgt(m, dev);
+	m->attach.dev = dev;
+	if (states_types(dmabuf->ops))
+		return negotiate_sgt(m);
 
-	agree_on_legacy_sgt(m, dev);
+	agree_on_legacy_sgt(m);
 	return join(m);
 }
 
@@ -635,8 +646,7 @@ void dma_buf_mapping_free(struct dma_buf_attachment *attach)
  */
 bool dma_buf_mapping_ops_valid(const struct dma_buf_ops *ops)
 {
-	return ops->match_mapping || (ops->mappings && ops->num_mappings) ||
-	       (ops->map_dma_buf && ops->unmap_dma_buf);
+	return states_types(ops) || (ops->map_dma_buf && ops->unmap_dma_buf);
 }
 
 /**

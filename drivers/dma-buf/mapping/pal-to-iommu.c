@@ -171,7 +171,8 @@ static void remove_mapping(const struct iommu_mapping *im,
 
 /*
  * Removes all that comes before @end, NULL for everything, from its domains.
- * The order of the tree makes it one flush for each domain.
+ * The order of the tree makes it one gather for each domain; whether there are
+ * more flushes than one, for the gaps, is up to its driver.
  */
 static void remove_mappings(struct pal_iommu *pi, const struct rb_node *end)
 {
@@ -398,9 +399,9 @@ EXPORT_SYMBOL_FOR_MODULES(dma_buf_iommu_release, "iommufd");
  * @phase: set to the offset that the IOVA should have within the alignment
  *
  * The alignment is that of the largest naturally aligned block in the slice that
- * is physically contiguous, whatever page sizes a domain may have. With a
- * smaller power of two of the same phase as much of the slice as possible is
- * mapped by pages of up to that size.
+ * is physically contiguous, whatever page sizes a domain may have. The phase is
+ * that of this block: extents of another one may get smaller pages. With a
+ * smaller power of two and the same phase the block gets pages of that size.
  *
  * Context: May sleep. Takes the attachment's lock and nothing else: any lock may
  * be held, the reservation lock included, that is not taken by reclaim.

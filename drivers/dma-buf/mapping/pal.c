@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Mapping type PAL: physical address lists, stated by exporters, validated
- * once and indexed for core's converters.
+ * when they are taken, and indexed for the converters that need it.
  */
 #include <linux/bsearch.h>
 #include <linux/dma-buf.h>

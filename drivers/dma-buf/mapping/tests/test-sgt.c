@@ -236,6 +236,19 @@ static void exporter_without_calls_has_no_table(struct kunit *test)
 	test_detach(exp, attach);
 }
 
+static void exporter_with_empty_table_counts_as_legacy(struct kunit *test)
+{
+	static const struct dma_buf_mapping_match none[1];
+	struct dma_buf_ops *ops;
+
+	ops = kunit_kmalloc(test, sizeof(*ops), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, ops);
+	*ops = test_legacy_ops;
+	ops->mappings = none;
+	attach_of_old(test, test_exporter(test, ops, SZ_64K));
+	attach_of_new(test, test_exporter(test, ops, SZ_64K));
+}
+
 static struct kunit_case sgt_cases[] = {
 	KUNIT_CASE(legacy_exporter_and_legacy_importer),
 	KUNIT_CASE(legacy_exporter_and_native_importer),
@@ -249,6 +262,7 @@ static struct kunit_case sgt_cases[] = {
 	KUNIT_CASE(notes36_unmap_of_error_or_null),
 	KUNIT_CASE(importer_without_device_is_refused),
 	KUNIT_CASE(exporter_without_calls_has_no_table),
+	KUNIT_CASE(exporter_with_empty_table_counts_as_legacy),
 	{}
 };
 

@@ -594,9 +594,10 @@ static void restore(struct dma_buf_mapping *m)
  * again by the next call. Attachments that are not revoked are not touched, and
  * an importer that makes its own mappings has to ask for them itself.
  *
- * Context: May sleep, and allocates memory with GFP_KERNEL. The reservation
- * lock is held. &dma_buf_pal_exp_ops.map_phys is called and must not refuse any
- * more.
+ * Context: May sleep, and allocates memory with GFP_KERNEL_ACCOUNT, so that page
+ * tables are charged to the caller's memory cgroup, whoever has mapped. The
+ * reservation lock is held. &dma_buf_pal_exp_ops.map_phys is called and must not
+ * refuse any more.
  */
 void dma_buf_restore_mappings(struct dma_buf *dmabuf)
 {

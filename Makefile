@@ -47,58 +47,58 @@ help:
 	@echo '  SEEDS=N            how many random configs to check, instead of 20; N-M: which of them'
 
 demo: linux
-	@scripts/demo
+	@harness/test/demo
 
 test: linux
-	@scripts/test
+	@harness/test/test
 
 kunit: linux
-	@scripts/run-kunit
+	@harness/test/kunit
 
 topologies: linux
-	@scripts/run-topologies
+	@harness/test/topologies
 
 coverage: linux
-	@scripts/coverage
+	@harness/test/coverage
 
 regress: linux
-	@scripts/regress
+	@harness/test/regress
 
 sanitize: linux
-	@scripts/sanitize
+	@harness/test/sanitize
 
 soak: linux
-	@scripts/soak
+	@harness/test/soak
 
 fuzz: linux
-	@scripts/fuzz
+	@harness/test/fuzz
 
 check: linux
-	@scripts/install-packages check
-	@scripts/check $(CHECKS)
+	@harness/build/install-packages check
+	@harness/check/all $(CHECKS)
 
 docs: linux
-	@scripts/docs
+	@harness/check/docs
 
 bench: linux
-	@scripts/install-packages bench
-	@scripts/bench
+	@harness/build/install-packages bench
+	@bench/run
 
 bench-figures: linux
-	@scripts/bench-guard --update
+	@bench/guard --update
 
 series: linux
-	@scripts/make-series
+	@harness/series/mail
 
 series-check: series
-	@scripts/check-series
+	@harness/series/build-each
 
 linux:
-	@scripts/install-packages
-	@scripts/assemble
+	@harness/build/install-packages
+	@harness/series/assemble
 
 save:
-	@scripts/save-series
+	@harness/series/save
 
 clean:
 	rm -rf '$(BUILD)'

@@ -28,11 +28,11 @@ help:
 	@echo '  make check         checkpatch, kernel-doc, sparse, compilers, coccinelle, random configs'
 	@echo
 	@echo 'Mail it:'
-	@echo '  make series        mail-ready patches in build/series/'
+	@echo '  make series        mail-ready patches in build/series/, a folder for each series'
 	@echo '  make series-check  git am them, and build what each one touches for x86_64 and um'
 	@echo
 	@echo 'Work on it:'
-	@echo '  make linux         build/linux: a git tree of the base, one commit for each patch'
+	@echo '  make linux         build/linux: a git tree of the base, one commit for each patch and cover letter'
 	@echo '  make save          write the commits of build/linux back to patches/ and the new files'
 	@echo '  make bench-figures count anew what make test holds later counts against'
 	@echo '  make clean         remove build/; the fetched base and the ccache stay'
@@ -41,6 +41,7 @@ help:
 	@echo '  KSRC=/path         a Linux tree to use instead of the Debian package'
 	@echo '  BUILD=/path        where to build, instead of build/'
 	@echo '  JOBS=N             compile N files at a time, instead of one for each processor'
+	@echo '  FORCE=1            have make save overwrite what changed here since make linux'
 	@echo '  SOAK_SECONDS=N     how long make soak takes, instead of half an hour'
 	@echo '  FUZZ_SECONDS=N     how long make fuzz goes on, FUZZ_SEED=N what it calls'
 	@echo "  CHECKS='a b'       have make check do only these"

@@ -93,6 +93,32 @@ letter() {
 		}'
 }
 
+# chosen_series: those that SERIES names in the environment, else all
+chosen_series() {
+	local name
+	for name in ${SERIES:-"${series[@]}"}; do
+		[[ -n ${border[$name]:-} ]] || die "there is no series $name; SERIES takes some of: ${series[*]}"
+		echo "$name"
+	done
+}
+
+# empty_worktree FOLDER: one of build/linux at the base that has no files. It has git am apply patches in
+# no time: git takes the files that it needs out of the index.
+empty_worktree() {
+	in_linux worktree prune
+	in_linux worktree add -q --no-checkout --detach "$1" base
+	git -C "$1" read-tree base
+}
+
+# worktree_at FOLDER COMMIT: has a worktree of build/linux there, for good, and COMMIT in it
+worktree_at() {
+	if ! git -C "$1" checkout -q -f --detach "$2" 2>/dev/null; then
+		rm -rf "$1"
+		in_linux worktree prune
+		in_linux worktree add -q --detach "$1" "$2"
+	fi
+}
+
 # tag_series: has a tag at the end of each series that read_series has found, and at no other
 tag_series() {
 	local name

@@ -4,7 +4,7 @@ BUILD ?= $(CURDIR)/build
 export BUILD
 
 .PHONY: help demo test kunit topologies coverage regress sanitize soak fuzz bench check docs
-.PHONY: bench-figures series series-check linux save clean
+.PHONY: bench-figures series series-check series-test linux save clean
 
 help:
 	@echo 'DMA-buf mapping types for Linux 7.3'
@@ -30,6 +30,7 @@ help:
 	@echo 'Mail it:'
 	@echo '  make series        mail-ready patches in build/series/, a folder for each series'
 	@echo '  make series-check  git am them, and build what each one touches for x86_64 and um'
+	@echo '  make series-test   run what tests there are at the end of each series, as a kernel of its own'
 	@echo
 	@echo 'Work on it:'
 	@echo '  make linux         build/linux: a git tree of the base, one commit for each patch and cover letter'
@@ -44,6 +45,7 @@ help:
 	@echo '  FORCE=1            have make save overwrite what changed here since make linux'
 	@echo '  SOAK_SECONDS=N     how long make soak takes, instead of half an hour'
 	@echo '  FUZZ_SECONDS=N     how long make fuzz goes on, FUZZ_SEED=N what it calls'
+	@echo "  SERIES='3-pal ...' have make series-check and series-test take only these"
 	@echo "  CHECKS='a b'       have make check do only these"
 	@echo '  SEEDS=N            how many random configs to check, instead of 20; N-M: which of them'
 
@@ -93,6 +95,9 @@ series: linux
 
 series-check: series
 	@harness/series/build-each
+
+series-test: linux
+	@harness/series/test-each
 
 linux:
 	@harness/build/install-packages

@@ -3,7 +3,7 @@
 BUILD ?= $(CURDIR)/build
 export BUILD
 
-.PHONY: help demo test kunit topologies coverage regress sanitize soak fuzz bench check docs
+.PHONY: help demo test expected kunit routes coverage regress sanitize soak fuzz bench check docs
 .PHONY: bench-figures series series-check series-test linux save clean
 
 help:
@@ -15,7 +15,7 @@ help:
 	@echo
 	@echo 'Test a part of it, or for longer:'
 	@echo '  make kunit         the KUnit suites alone, on UML'
-	@echo '  make topologies    the KUnit suites in QEMU, on all ways between two PCI devices'
+	@echo '  make routes        the KUnit suites in QEMU, on all ways between two PCI devices'
 	@echo '  make coverage      which lines of the code the tests run: a table, and pages in build/coverage/'
 	@echo '  make regress       the suites that Linux has, without and with the series, side by side'
 	@echo '  make sanitize      the tests on kernels with KASAN and more, and with KCSAN'
@@ -36,6 +36,7 @@ help:
 	@echo '  make linux         build/linux: a git tree of the base, one commit for each patch and cover letter'
 	@echo '  make save          write the commits of build/linux back to patches/ and the new files'
 	@echo '  make bench-figures count anew what make test holds later counts against'
+	@echo '  make expected      have make test expect of each suite what it counted last'
 	@echo '  make clean         remove build/; the fetched base and the ccache stay'
 	@echo
 	@echo 'Variables:'
@@ -55,11 +56,14 @@ demo: linux
 test: linux
 	@harness/test/test
 
+expected:
+	@harness/test/expect --update
+
 kunit: linux
 	@harness/test/kunit
 
-topologies: linux
-	@harness/test/topologies
+routes: linux
+	@harness/test/routes
 
 coverage: linux
 	@harness/test/coverage

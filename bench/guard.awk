@@ -1,55 +1,81 @@
-# Says which figures are more than 10 % above the committed ones: awk -f guard.awk figures.csv now.csv
+# Holds what the series takes against what was committed: awk -f guard.awk [-v results=FILE] figures.csv now.csv
+# With -v make=1 it prints what to commit instead: awk -v make=1 -f guard.awk now.csv
 #
-# The first line of each file names the compiler, the QEMU and the Linux that it was counted with. Where
-# they differ the committed figures are scaled by what the floors have become on average: these are
-# calls of the IOMMU API alone, which the series does not change.
+# Instructions are held as a ratio: to the floor that was counted beside them in the same run, which calls
+# what Linux has without the mapping types. So another compiler or QEMU, which changes both, changes little.
+# What is no number of instructions is held as it is.
+#   floor   what the same takes by itself: memory, locks, the IOMMU API, the DMA API
+#   call    what a call of iommufd takes, with a page of memory; it comes on top
+#   once    where there is no other floor: the IOMMU API on the same extents, with one flush
+# FILE gets a result for each kind of figure, as harness/test/results-lib.sh has them.
 
-BEGIN { FS = "," }
+BEGIN { FS = OFS = "," }
 
-FNR == 1 { tools[++files] = $0; next }
+/^#/ { tools[++files] = $0; next }
 
-{
-	key = $1 "," $2 "," $3 "," $4 "," $5 "," $6
-	if ($7 != "core") {
-		if (files == 1)
-			floor[key, $7] = $8
-		else if (floor[key, $7] > 0 && $8 > 0) {
-			sum += log($8 / floor[key, $7])
-			floors++
-		}
-	} else if (files == 1) {
-		committed[key] = $8
-	} else {
-		keys[++nr] = key
-		now[key] = $8
-	}
+{ key = $1 OFS $2 OFS $3 OFS $4 OFS $5 OFS $6 }
+
+!make && FNR == NR { how[key] = $7; committed[key] = $8; next }
+
+# That is a floor itself
+$1 == "record" { next }
+
+$7 == "core" { keys[++nr] = key; kind[key] = $1; core[key] = $8; next }
+
+{ least[key, $7] = $8 }
+
+# What is held of a key: sets figure, and how it is held
+function measure(key,   floor) {
+	floor = (key, "floor") in least ? least[key, "floor"] + least[key, "call"] : least[key, "once"]
+	how_now = floor ? "ratio" : "value"
+	figure = floor ? core[key] / floor : core[key]
+}
+
+function bad(key, text) {
+	print "guard: " key ": " text
+	split(key, f, OFS)
+	failed[f[1]]++
+	total++
+}
+
+function check(key,   limit) {
+	if (!(key in committed))
+		return bad(key, "no figure; run make bench-figures")
+	if (how[key] != how_now)
+		return bad(key, "is a " how_now ", and was committed as a " how[key] "; run make bench-figures")
+	limit = key ~ /entries$/ ? 0 : 0.1
+	if (figure > (1 + limit) * committed[key])
+		bad(key, sprintf("%.3f is more than %.3f by %.0f %%", figure, committed[key], 100 * (figure / committed[key] - 1)))
+	else if (figure < (1 - limit) * committed[key])
+		bad(key, sprintf("%.3f is less than %.3f: good, but renew the figures, so that what comes later is held to it: make bench-figures",
+			figure, committed[key]))
+	else
+		held++
 }
 
 END {
-	scale = 1
-	if (tools[1] != tools[2] && floors) {
-		scale = exp(sum / floors)
-		print "guard: the figures are of " substr(tools[1], 3)
-		print "guard: this is             " substr(tools[2], 3)
-		printf "guard: the floors are %.3f times what they were, and so may all be\n", scale
-	}
+	if (make)
+		print "# What make test holds the series to; of bench/guard --update, on " substr(tools[1], 3)
+	else
+		print "guard: the figures are of " substr(tools[1], 3) "\nguard: this is             " substr(tools[2], 3)
 	for (i = 1; i <= nr; i++) {
-		key = keys[i]
-		if (!(key in committed)) {
-			print "guard: no figure for " key "; run make bench-figures"
-			failed++
-		} else if (now[key] > 1.1 * scale * committed[key]) {
-			printf "guard: %s: %d, more than 10 %% above %d\n", key, now[key], scale * committed[key]
-			failed++
-		} else {
-			passed++
+		measure(keys[i])
+		if (!(kind[keys[i]] in seen)) {
+			seen[kind[keys[i]]] = 1
+			kinds[++nr_kinds] = kind[keys[i]]
 		}
+		if (make)
+			print keys[i], how_now, how_now == "ratio" ? sprintf("%.4f", figure) : figure
+		else
+			check(keys[i])
 	}
+	if (make)
+		exit
 	for (key in committed)
-		if (!(key in now)) {
-			print "guard: " key " was not measured"
-			failed++
-		}
-	printf "guard: %d figures hold, %d do not\n", passed, failed
-	exit failed > 0 || !passed
+		if (!(key in core))
+			bad(key, "was not measured")
+	for (i = 1; i <= nr_kinds && results; i++)
+		print "instructions\t" kinds[i] "\t" (failed[kinds[i]] ? "fail" : "pass") >results
+	printf "guard: %d figures hold, %d do not\n", held, total
+	exit total > 0 || !held
 }

@@ -3,7 +3,9 @@
  * What it takes to attach where exporter or importer states a mapping type,
  * and what an attachment and a mapping cost in memory.
  */
+#include <linux/dma-resv.h>
 #include <linux/err.h>
+#include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -42,6 +44,58 @@ static int measure_cycle(struct bench_buffer *buf, const struct pair *pair,
 		dma_buf_detach(buf->dmabuf, attach);
 		bench_stop(out);
 	}
+	return 0;
+}
+
+/* A thing in memory and in a list, as an attachment is to its buffer */
+struct thing {
+	struct list_head node;
+	u8 rest[104];
+};
+
+/*
+ * Memory, a place in the list of the buffer, and for a domain a look at each
+ * range: no attachment can do without.
+ */
+static int measure_floor(struct seq_file *s, const struct bench_case *c,
+			 struct bench_buffer *buf, const struct pair *pair)
+{
+	bool look = pair->entry.type == &dma_buf_mapping_iommu;
+	struct bench_min in = BENCH_MIN, out = BENCH_MIN, in2 = BENCH_MIN;
+	struct dma_resv *resv = buf->dmabuf->resv;
+	struct bench_min *least[] = { &in, &in2 };
+	LIST_HEAD(list);
+	struct thing *thing;
+	unsigned int i, second;
+
+	for (second = 0; second < 2; second++)
+		for (i = 0; i < bench_repeats(buf->shape.ranges); i++) {
+			bench_start(least[second]);
+			thing = kzalloc_obj(*thing);
+			if (!thing)
+				return -ENOMEM;
+			dma_resv_lock(resv, NULL);
+			if (look && !second && !bench_look_at_ranges(buf)) {
+				dma_resv_unlock(resv);
+				kfree(thing);
+				return -EINVAL;
+			}
+			list_add(&thing->node, &list);
+			dma_resv_unlock(resv);
+			bench_stop(least[second]);
+
+			bench_start(&out);
+			dma_resv_lock(resv, NULL);
+			list_del(&thing->node);
+			dma_resv_unlock(resv);
+			kfree(thing);
+			bench_stop(&out);
+		}
+
+	bench_report(s, c, "attach", BENCH_FLOOR, in.best);
+	bench_report(s, c, "detach", BENCH_FLOOR, out.best);
+	bench_report(s, c, "second attach", BENCH_FLOOR, in2.best);
+	bench_report(s, c, "second detach", BENCH_FLOOR, out.best);
 	return 0;
 }
 
@@ -172,6 +226,8 @@ static int one_shape(struct seq_file *s, struct bench_case *c,
 		return PTR_ERR(buf);
 	c->place = pair->name;
 	ret = measure_pair(s, c, buf, pair);
+	if (!ret)
+		ret = measure_floor(s, c, buf, pair);
 	if (!ret)
 		ret = measure_attachment_bytes(s, c, buf, pair);
 	if (!ret && pair->entry.type == &dma_buf_mapping_iommu)

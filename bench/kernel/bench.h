@@ -115,6 +115,9 @@ struct bench_case {
 	struct bench_shape shape;
 };
 
+/* Who did it, where it is what nobody who does the same can do without */
+#define BENCH_FLOOR "floor"
+
 void bench_report(struct seq_file *s, const struct bench_case *c,
 		  const char *operation, const char *by, u64 value);
 
@@ -123,6 +126,7 @@ bool bench_next_shape(struct bench_shape *shape);
 struct bench_buffer *bench_buffer(const struct bench_shape *shape,
 				  struct p2pdma_provider *provider);
 void bench_buffer_free(struct bench_buffer *buf);
+bool bench_look_at_ranges(const struct bench_buffer *buf);
 
 extern struct pci_dev *bench_client;
 extern struct pci_dev *bench_provider;

@@ -6,6 +6,7 @@
 #include <linux/err.h>
 #include <linux/fcntl.h>
 #include <linux/mm.h>
+#include <linux/overflow.h>
 #include <linux/slab.h>
 
 #include "bench.h"
@@ -150,6 +151,30 @@ struct bench_buffer *bench_buffer(const struct bench_shape *shape,
 		return ERR_PTR(ret);
 	}
 	return buf;
+}
+
+/**
+ * bench_look_at_ranges - find out whether each range of a buffer can be mapped
+ * @buf: the buffer
+ *
+ * That is the floor of whoever takes a list from an exporter.
+ */
+bool bench_look_at_ranges(const struct bench_buffer *buf)
+{
+	const struct dma_buf_phys_list *list = buf->list;
+	size_t i, sum = 0;
+	phys_addr_t end;
+
+	for (i = 0; i < list->nr_ranges; i++) {
+		const struct phys_vec *range = &list->ranges[i];
+
+		if (!range->len || !PAGE_ALIGNED(range->paddr) ||
+		    !PAGE_ALIGNED(range->len) ||
+		    check_add_overflow(range->paddr, range->len, &end))
+			return false;
+		sum += range->len;
+	}
+	return sum == buf->size;
 }
 
 /**

@@ -6,6 +6,7 @@
 #include <linux/array_size.h>
 #include <linux/err.h>
 #include <linux/generic_pt/iommu.h>
+#include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/numa.h>
 #include <linux/slab.h>
@@ -140,6 +141,32 @@ int bench_map_extents(const struct bench_buffer *buf,
 		done += buf->extents[i].len;
 	}
 	return iommu_sync_map(domain, iova, buf->size);
+}
+
+/**
+ * bench_map_slice - map a part of a buffer without dma-buf, with one flush
+ * @buf: the buffer
+ * @domain: to map into
+ * @iova: where to
+ * @offset: where in the buffer the part begins
+ * @length: of the part
+ */
+int bench_map_slice(const struct bench_buffer *buf, struct iommu_domain *domain,
+		    unsigned long iova, size_t offset, size_t length)
+{
+	const struct phys_vec *extent = buf->extents + offset / buf->extents->len;
+	size_t skip = offset % buf->extents->len;
+	size_t done = 0, len;
+	int ret;
+
+	for (; done < length; done += len, skip = 0, extent++) {
+		len = min(extent->len - skip, length - done);
+		ret = iommu_map_nosync(domain, iova + done, extent->paddr + skip,
+				       len, BENCH_PROT, GFP_KERNEL);
+		if (ret)
+			return ret;
+	}
+	return iommu_sync_map(domain, iova, length);
 }
 
 /**

@@ -25,6 +25,8 @@ extern const struct bench_domains bench_domains[2];
 
 int bench_map_extents(const struct bench_buffer *buf,
 		      struct iommu_domain *domain, unsigned long iova);
+int bench_map_slice(const struct bench_buffer *buf, struct iommu_domain *domain,
+		    unsigned long iova, size_t offset, size_t length);
 int bench_unmap_extents(const struct bench_buffer *buf,
 			struct iommu_domain *domain, unsigned long iova);
 

@@ -4,10 +4,12 @@
  * when it is called without dma-buf: by iommu_map() and iommu_unmap() for each
  * extent, and by iommu_map_nosync() with one flush for all of them.
  */
+#include <linux/array_size.h>
 #include <linux/err.h>
 #include <linux/mutex.h>
-#include <linux/slab.h>
 #include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/string.h>
 
 #include "bench.h"
 #include "domains.h"
@@ -120,6 +122,32 @@ static int measure_ways(struct seq_file *s, const struct bench_case *c,
 	return ret;
 }
 
+/* The same slice by the IOMMU API alone */
+static int measure_slice_floor(const struct target *t, size_t offset,
+			       size_t length, struct bench_min *map,
+			       struct bench_min *unmap)
+{
+	size_t done;
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < 5; i++) {
+		bench_start(map);
+		ret = bench_map_slice(t->buf, t->domain, BENCH_BASE + offset,
+				      offset, length);
+		bench_stop(map);
+		if (ret)
+			return ret;
+
+		bench_start(unmap);
+		done = iommu_unmap(t->domain, BENCH_BASE + offset, length);
+		bench_stop(unmap);
+		if (done != length)
+			return -EIO;
+	}
+	return 0;
+}
+
 static int measure_slice(struct seq_file *s, const struct bench_case *c,
 			 const struct target *t, const char *name,
 			 size_t offset)
@@ -144,7 +172,13 @@ static int measure_slice(struct seq_file *s, const struct bench_case *c,
 			return ret;
 	}
 	bench_report(s, c, name, "core", map.best + unmap.best);
-	return 0;
+
+	map = BENCH_MIN;
+	unmap = BENCH_MIN;
+	ret = measure_slice_floor(t, offset, SLICE, &map, &unmap);
+	if (!ret)
+		bench_report(s, c, name, BENCH_FLOOR, map.best + unmap.best);
+	return ret;
 }
 
 static int measure_slices(struct seq_file *s, const struct bench_case *c,
@@ -158,6 +192,41 @@ static int measure_slices(struct seq_file *s, const struct bench_case *c,
 		ret = measure_slice(s, c, t, "middle",
 				    ALIGN_DOWN(last / 2, SLICE));
 	return ret ?: measure_slice(s, c, t, "end", last);
+}
+
+/* Of the BAR that the program maps by iommufd; its slices, by the IOMMU API */
+static int measure_bar(struct seq_file *s, const struct bench_case *c,
+		       const struct target *t)
+{
+	static const struct {
+		const char *name;
+		size_t offset, length;
+	} slices[] = {
+		{ "whole BAR", 0, SZ_1G },
+		{ "at 0", 0, SZ_64M },
+		{ "at 4 KiB", SZ_4K, SZ_64M },
+		{ "at 2 MiB + 4 KiB", SZ_2M + SZ_4K, SZ_64M },
+		{ "one page", 0, SZ_4K },
+	};
+	struct bench_case slice = { .kind = "map_file", .shape.ranges = 1 };
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < ARRAY_SIZE(slices); i++) {
+		struct bench_min map = BENCH_MIN, unmap = BENCH_MIN;
+
+		ret = measure_slice_floor(t, slices[i].offset, slices[i].length,
+					  &map, &unmap);
+		if (ret)
+			return ret;
+		slice.place = slices[i].name;
+		slice.shape.bytes = slices[i].length;
+		bench_report(s, &slice, "map", BENCH_FLOOR, map.best);
+		bench_report(s, &slice, "unmap", BENCH_FLOOR, unmap.best);
+		bench_report(s, &slice, "map+unmap", BENCH_FLOOR,
+			     map.best + unmap.best);
+	}
+	return 0;
 }
 
 typedef int (*measure_fn)(struct seq_file *s, const struct bench_case *c,
@@ -202,6 +271,8 @@ static int one_domain(struct seq_file *s, const char *kind,
 	if (!ret && measure == measure_ways) {
 		c.shape = (struct bench_shape) { .bytes = SZ_1G, .ranges = 1 };
 		ret = one_shape(s, &c, domain, measure);
+		if (!ret && !strcmp(kinds->name, "intel"))
+			ret = one_shape(s, &c, domain, measure_bar);
 	}
 	kinds->free(domain);
 	return ret;

@@ -3,10 +3,12 @@
  * Physical ranges to a scatterlist of DMA addresses, as an importer sees it:
  * by the converter where there is one, else by dma_buf_phys_vec_to_sgt().
  */
+#include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/err.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/scatterlist.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -117,6 +119,114 @@ static int measure(struct seq_file *s, const struct bench_case *c,
 	return 0;
 }
 
+/* A table of DMA addresses as the DMA API makes it, for what it is given */
+struct plain {
+	struct sg_table sgt;
+	struct dma_iova_state iova;
+};
+
+static int map_plain_iova(struct device *dev, struct plain *p,
+			  const struct bench_buffer *buf)
+{
+	size_t i, offset = 0;
+	int ret;
+
+	for (i = 0; i < buf->nr_extents; i++) {
+		ret = dma_iova_link(dev, &p->iova, buf->extents[i].paddr, offset,
+				    buf->extents[i].len, DMA_BIDIRECTIONAL,
+				    DMA_ATTR_MMIO);
+		if (ret)
+			return ret;
+		offset += buf->extents[i].len;
+	}
+	sg_dma_address(p->sgt.sgl) = p->iova.addr;
+	sg_dma_len(p->sgt.sgl) = buf->size;
+	return dma_iova_sync(dev, &p->iova, 0, buf->size);
+}
+
+static int map_plain_entries(struct device *dev, struct plain *p,
+			     const struct bench_buffer *buf)
+{
+	struct scatterlist *sg;
+	unsigned int i;
+
+	for_each_sgtable_dma_sg(&p->sgt, sg, i) {
+		sg_dma_address(sg) = dma_map_phys(dev, buf->extents[i].paddr,
+						  buf->extents[i].len,
+						  DMA_BIDIRECTIONAL,
+						  DMA_ATTR_MMIO);
+		sg_dma_len(sg) = buf->extents[i].len;
+		if (dma_mapping_error(dev, sg_dma_address(sg)))
+			return -EIO;
+	}
+	return 0;
+}
+
+static struct plain *map_plain(struct device *dev, const struct bench_buffer *buf)
+{
+	struct plain *p = kzalloc_obj(*p);
+	int ret = -EINVAL;
+
+	if (!p || !bench_look_at_ranges(buf))
+		goto err_free;
+	if (dma_iova_try_alloc(dev, &p->iova, 0, buf->size)) {
+		ret = sg_alloc_table(&p->sgt, 1, GFP_KERNEL) ?:
+		      map_plain_iova(dev, p, buf);
+	} else {
+		ret = sg_alloc_table(&p->sgt, buf->nr_extents, GFP_KERNEL) ?:
+		      map_plain_entries(dev, p, buf);
+	}
+	if (!ret)
+		return p;
+err_free:
+	kfree(p);
+	return NULL;
+}
+
+static void unmap_plain(struct device *dev, struct plain *p,
+			const struct bench_buffer *buf)
+{
+	struct scatterlist *sg;
+	unsigned int i;
+
+	if (dma_use_iova(&p->iova))
+		dma_iova_destroy(dev, &p->iova, buf->size, DMA_BIDIRECTIONAL,
+				 DMA_ATTR_MMIO);
+	else
+		for_each_sgtable_dma_sg(&p->sgt, sg, i)
+			dma_unmap_phys(dev, sg_dma_address(sg), sg_dma_len(sg),
+				       DMA_BIDIRECTIONAL, DMA_ATTR_MMIO);
+	sg_free_table(&p->sgt);
+	kfree(p);
+}
+
+/* Without dma-buf: a look at each range, and the calls of the DMA API */
+static int measure_floor(struct seq_file *s, const struct bench_case *c,
+			 const struct bench_buffer *buf)
+{
+	struct bench_min map = BENCH_MIN, unmap = BENCH_MIN;
+	struct device *dev = &bench_client->dev;
+	struct plain *p;
+	unsigned int i;
+
+	for (i = 0; i < bench_repeats(c->shape.ranges); i++) {
+		bench_start(&map);
+		p = map_plain(dev, buf);
+		bench_stop(&map);
+		/* Nothing is undone: whoever reads the result stops here */
+		if (!p)
+			return -EIO;
+
+		bench_start(&unmap);
+		unmap_plain(dev, p, buf);
+		bench_stop(&unmap);
+	}
+	bench_report(s, c, "map", BENCH_FLOOR, map.best);
+	bench_report(s, c, "unmap", BENCH_FLOOR, unmap.best);
+	bench_report(s, c, "map+unmap", BENCH_FLOOR, map.best + unmap.best);
+	return 0;
+}
+
 static int one_shape(struct seq_file *s, const struct bench_case *c,
 		     struct p2pdma_provider *provider)
 {
@@ -131,7 +241,7 @@ static int one_shape(struct seq_file *s, const struct bench_case *c,
 					&bench_p2p_importer, NULL);
 	ret = PTR_ERR_OR_ZERO(attach);
 	if (!ret) {
-		ret = measure(s, c, attach);
+		ret = measure(s, c, attach) ?: measure_floor(s, c, buf);
 		dma_buf_detach(buf->dmabuf, attach);
 	}
 	bench_buffer_free(buf);

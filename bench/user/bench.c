@@ -83,11 +83,14 @@ static void set_identity(void)
 
 /* Mapping a BAR */
 
+/* With what it takes to map a page of memory, the floor of all such calls */
 struct bar {
 	struct pci_vdev device;
 	int iommufd;
 	__u32 ioas;
 	int dmabuf;
+	__u64 call_map;
+	__u64 call_unmap;
 };
 
 /* For calls that return -errno: what they return, unless they fail */
@@ -154,11 +157,19 @@ static void unmap(const struct bar *bar, __u64 iova, __u64 length, __u64 *count)
 }
 
 static void report(const char *place, __u64 length, const char *operation,
-		   __u64 value)
+		   const char *by, __u64 value)
 {
-	printf("bench,map_file,%s,%llu,-,1,%s,core,%llu\n", place,
-	       (unsigned long long)length, operation,
+	printf("bench,map_file,%s,%llu,-,1,%s,%s,%llu\n", place,
+	       (unsigned long long)length, operation, by,
 	       (unsigned long long)value);
+}
+
+static void report_times(const char *place, __u64 length, const char *by,
+			 __u64 mapped, __u64 unmapped)
+{
+	report(place, length, "map", by, mapped);
+	report(place, length, "unmap", by, unmapped);
+	report(place, length, "map+unmap", by, mapped + unmapped);
 }
 
 /* Each line is an entry that maps memory, behind those of the levels above it */
@@ -191,7 +202,7 @@ static void report_entries(const struct bar *bar, const char *place,
 	/* That of map_first_page() */
 	entries[1]--;
 	for (i = 1; i <= 3; i++)
-		report(place, length, names[i], entries[i]);
+		report(place, length, names[i], "core", entries[i]);
 }
 
 static void measure(const struct bar *bar, const char *place, __u64 start,
@@ -204,9 +215,8 @@ static void measure(const struct bar *bar, const char *place, __u64 start,
 		iova = map(bar, start, length, &mapped);
 		unmap(bar, iova, length, &unmapped);
 	}
-	report(place, length, "map", mapped);
-	report(place, length, "unmap", unmapped);
-	report(place, length, "map+unmap", mapped + unmapped);
+	report_times(place, length, "core", mapped, unmapped);
+	report_times(place, length, "call", bar->call_map, bar->call_unmap);
 
 	iova = map(bar, start, length, &none);
 	report_entries(bar, place, length);
@@ -227,6 +237,26 @@ static void map_first_page(const struct bar *bar)
 	      "map a page of memory");
 }
 
+static void measure_call(struct bar *bar)
+{
+	static char page[SZ_4K] __attribute__((aligned(SZ_4K))) = { 1 };
+	__u64 iova, before, count;
+	int i;
+
+	bar->call_map = -1;
+	bar->call_unmap = -1;
+	for (i = 0; i < REPEATS; i++) {
+		iova = 0;
+		before = __rdtsc();
+		check(ioas_map(bar->iommufd, bar->ioas, IOVA_RW, page, SZ_4K,
+			       &iova), "map a page of memory");
+		count = __rdtsc() - before;
+		if (count < bar->call_map)
+			bar->call_map = count;
+		unmap(bar, iova, SZ_4K, &bar->call_unmap);
+	}
+}
+
 static void map_file(void)
 {
 	struct bar bar = {};
@@ -234,6 +264,7 @@ static void map_file(void)
 	open_device(&bar);
 	bar.dmabuf = export(&bar);
 	map_first_page(&bar);
+	measure_call(&bar);
 
 	measure(&bar, "whole BAR", 0, SZ_1G);
 	measure(&bar, "at 0", 0, SZ_64M);

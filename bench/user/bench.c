@@ -3,7 +3,8 @@
  * Runs all measurements of a machine: those of the kernel, by reading them, and
  * that of IOMMU_IOAS_MAP_FILE for a dma-buf of a BAR, by the calls themselves.
  *
- * Usage: bench [GROUP...], default are all groups that the kernel has.
+ * Usage: bench [GROUP...] BDF, default are all groups that the kernel has. BDF
+ * is the PCI device with the BAR, which vfio-pci has to be bound to.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,17 +17,13 @@
 #include <termios.h>
 #include <x86intrin.h>
 
-/* What the tests of the series have for it */
-#include "dmabuf_ioctls.h"
-#include "pci_vdev.h"
+#include <linux/sizes.h>
+
+/* The library of Linux's vfio selftests, with what the series adds to it */
+#include <libvfio.h>
 
 #define GROUPS "/sys/kernel/debug/dma-buf-bench/"
 #define TRANSLATIONS "/sys/kernel/debug/iommu/intel/%s/domain_translation_struct"
-
-#define SZ_4K 0x1000ULL
-#define SZ_2M 0x200000ULL
-#define SZ_64M 0x4000000ULL
-#define SZ_1G 0x40000000ULL
 
 #define REPEATS 5
 
@@ -85,87 +82,66 @@ static void set_identity(void)
 
 /* With what it takes to map a page of memory, the floor of all such calls */
 struct bar {
-	struct pci_vdev device;
-	int iommufd;
-	__u32 ioas;
+	struct iommu *iommu;
+	struct vfio_pci_device *device;
 	int dmabuf;
-	__u64 call_map;
-	__u64 call_unmap;
+	u64 call_map;
+	u64 call_unmap;
 };
 
-/* For calls that return -errno: what they return, unless they fail */
-static int check(int ret, const char *what)
-{
-	if (ret < 0) {
-		errno = -ret;
-		die("%s", what);
-	}
-	return ret;
-}
-
-static void open_device(struct bar *bar)
-{
-	const char *failed;
-
-	if (!pci_vdev_find_ivshmem(&bar->device))
-		die("no ivshmem device");
-	bar->iommufd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
-	if (bar->iommufd < 0)
-		die("/dev/iommu");
-	failed = pci_vdev_bind_driver(&bar->device) ?:
-		 pci_vdev_open(&bar->device, bar->iommufd);
-	if (failed)
-		die("%s", failed);
-	check(ioas_alloc(bar->iommufd, &bar->ioas), "allocate an IOAS");
-	check(pci_vdev_attach(&bar->device, bar->ioas), "attach");
-}
-
-static int export(struct bar *bar)
+static void open_bar(struct bar *bar, const char *bdf)
 {
 	struct vfio_region_dma_range range = { .length = SZ_1G };
-	unsigned int index;
-	size_t size;
+	struct vfio_pci_bar *largest;
 
-	index = pci_vdev_largest_bar(&bar->device, &size);
-	if (size != SZ_1G) {
-		errno = EINVAL;
-		die("the BAR has %zu bytes", size);
-	}
-	return check(pci_vdev_export(&bar->device, index, &range, 1), "export");
+	bar->iommu = iommu_init(MODE_IOMMUFD);
+	bar->device = vfio_pci_device_init(bdf, bar->iommu);
+	vfio_pci_cmd_set(bar->device, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	largest = vfio_pci_largest_mapped_bar(bar->device);
+	VFIO_ASSERT_NOT_NULL(largest);
+	VFIO_ASSERT_EQ(largest->info.size, SZ_1G);
+	bar->dmabuf = vfio_pci_dmabuf_export(bar->device,
+					     largest - bar->device->bars,
+					     &range, 1);
 }
 
-static __u64 map(const struct bar *bar, __u64 start, __u64 length, __u64 *count)
+static u64 map(const struct bar *bar, u64 start, u64 length, u64 *count)
 {
-	__u64 iova = 0, before = __rdtsc();
+	u64 before, iova;
+	int ret;
 
-	check(ioas_map_file(bar->iommufd, bar->ioas, IOVA_RW, bar->dmabuf,
-			    start, length, &iova), "map");
+	before = __rdtsc();
+	ret = __dmabuf_map(bar->iommu, bar->dmabuf, start, length, &iova);
 	before = __rdtsc() - before;
+	VFIO_ASSERT_EQ(ret, 0);
 	if (before < *count)
 		*count = before;
 	return iova;
 }
 
-static void unmap(const struct bar *bar, __u64 iova, __u64 length, __u64 *count)
+static void unmap(const struct bar *bar, u64 iova, u64 length, u64 *count)
 {
-	__u64 before = __rdtsc();
+	u64 before;
+	int ret;
 
-	check(ioas_unmap(bar->iommufd, bar->ioas, iova, &length), "unmap");
+	before = __rdtsc();
+	ret = __dmabuf_unmap(bar->iommu, iova, length);
 	before = __rdtsc() - before;
+	VFIO_ASSERT_EQ(ret, 0);
 	if (before < *count)
 		*count = before;
 }
 
-static void report(const char *place, __u64 length, const char *operation,
-		   const char *by, __u64 value)
+static void report(const char *place, u64 length, const char *operation,
+		   const char *by, u64 value)
 {
 	printf("bench,map_file,%s,%llu,-,1,%s,%s,%llu\n", place,
 	       (unsigned long long)length, operation, by,
 	       (unsigned long long)value);
 }
 
-static void report_times(const char *place, __u64 length, const char *by,
-			 __u64 mapped, __u64 unmapped)
+static void report_times(const char *place, u64 length, const char *by,
+			 u64 mapped, u64 unmapped)
 {
 	report(place, length, "map", by, mapped);
 	report(place, length, "unmap", by, unmapped);
@@ -183,7 +159,7 @@ static int entry_level(const char *line)
 }
 
 static void report_entries(const struct bar *bar, const char *place,
-			   __u64 length)
+			   u64 length)
 {
 	static const char *const names[] = {
 		[1] = "4K entries", [2] = "2M entries", [3] = "1G entries",
@@ -192,7 +168,7 @@ static void report_entries(const struct bar *bar, const char *place,
 	char path[PATH_MAX], line[256];
 	FILE *file;
 
-	snprintf(path, sizeof(path), TRANSLATIONS, bar->device.bdf);
+	snprintf(path, sizeof(path), TRANSLATIONS, bar->device->bdf);
 	file = fopen(path, "r");
 	if (!file)
 		die("%s", path);
@@ -205,10 +181,10 @@ static void report_entries(const struct bar *bar, const char *place,
 		report(place, length, names[i], "core", entries[i]);
 }
 
-static void measure(const struct bar *bar, const char *place, __u64 start,
-		    __u64 length)
+static void measure(const struct bar *bar, const char *place, u64 start,
+		    u64 length)
 {
-	__u64 iova, mapped = -1, unmapped = -1, none = -1;
+	u64 iova, mapped = -1, unmapped = -1, none = -1;
 	int i;
 
 	for (i = 0; i < REPEATS; i++) {
@@ -230,39 +206,40 @@ static void measure(const struct bar *bar, const char *place, __u64 start,
 static void map_first_page(const struct bar *bar)
 {
 	static char page[SZ_4K] __attribute__((aligned(SZ_4K)));
-	__u64 iova = SZ_4K;
+	u32 flags = IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_FIXED_IOVA;
+	u64 iova = SZ_4K;
 
-	check(ioas_map(bar->iommufd, bar->ioas,
-		       IOMMU_IOAS_MAP_READABLE | IOVA_AT, page, SZ_4K, &iova),
-	      "map a page of memory");
+	VFIO_ASSERT_EQ(__iommu_ioas_map(bar->iommu, bar->iommu->ioas_id, flags,
+					page, SZ_4K, &iova), 0);
 }
 
 static void measure_call(struct bar *bar)
 {
 	static char page[SZ_4K] __attribute__((aligned(SZ_4K))) = { 1 };
-	__u64 iova, before, count;
-	int i;
+	u32 flags = IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE;
+	u64 iova, before, count;
+	int i, ret;
 
 	bar->call_map = -1;
 	bar->call_unmap = -1;
 	for (i = 0; i < REPEATS; i++) {
 		iova = 0;
 		before = __rdtsc();
-		check(ioas_map(bar->iommufd, bar->ioas, IOVA_RW, page, SZ_4K,
-			       &iova), "map a page of memory");
+		ret = __iommu_ioas_map(bar->iommu, bar->iommu->ioas_id, flags,
+				       page, SZ_4K, &iova);
 		count = __rdtsc() - before;
+		VFIO_ASSERT_EQ(ret, 0);
 		if (count < bar->call_map)
 			bar->call_map = count;
 		unmap(bar, iova, SZ_4K, &bar->call_unmap);
 	}
 }
 
-static void map_file(void)
+static void map_file(const char *bdf)
 {
 	struct bar bar = {};
 
-	open_device(&bar);
-	bar.dmabuf = export(&bar);
+	open_bar(&bar, bdf);
 	map_first_page(&bar);
 	measure_call(&bar);
 
@@ -279,6 +256,7 @@ int main(int argc, char **argv)
 		"map_file", "iommu", "slice", "attach", "revoke", "sgt",
 		"legacy", "identity", "sgt", "legacy",
 	};
+	const char *bdf = vfio_selftests_get_bdf(&argc, argv);
 	char **groups = argc > 1 ? argv + 1 : all;
 	int i, count = argc > 1 ? argc - 1 : (int)(sizeof(all) / sizeof(*all));
 	static char output[1 << 20];
@@ -288,7 +266,7 @@ int main(int argc, char **argv)
 	setvbuf(stdout, output, _IOFBF, sizeof(output));
 	for (i = 0; i < count; i++) {
 		if (!strcmp(groups[i], "map_file"))
-			map_file();
+			map_file(bdf);
 		else if (!strcmp(groups[i], "identity"))
 			set_identity();
 		else

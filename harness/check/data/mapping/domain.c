@@ -65,5 +65,8 @@ static int my_import(struct dma_buf *dmabuf, struct iommu_domain *domain)
 	imp.type = &dma_buf_mapping_iommu;	/* caught */
 	attach = dma_buf_mapping_attach(dmabuf, &imp, 1, NULL, NULL);
 	dma_buf_iommu_map(attach, domain, 0, 0, PAGE_SIZE, IOMMU_READ, 0);	/* caught */
+	if (dma_buf_iommu_walk_begin(attach))	/* caught */
+		dma_buf_iommu_walk_end(attach);	/* caught */
+	dma_buf_iommu_iova_align(attach, 0, PAGE_SIZE, &offset);	/* caught */
 	return dma_buf_iommu_unmap(attach, domain, 0, PAGE_SIZE);	/* caught */
 }

@@ -253,7 +253,7 @@ static int one_exporter(struct seq_file *s, const char *kind,
 }
 
 /**
- * bench_legacy - measure attach, map, unmap and detach of old
+ * bench_legacy - measure attach, map, unmap and detach of legacy drivers
  * @s: where to report
  * @unused: not used
  */

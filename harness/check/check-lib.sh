@@ -22,7 +22,7 @@ complaints() {
 expect_canary() {
 	grep -qE "$3" "$2" && return
 	tail -n 15 "$2" >&2
-	die "$1 does not see its defect in check-data/canary.c: it checked nothing"
+	die "$1 does not see its defect in harness/check/data/canary.c: it checked nothing"
 }
 
 # only_new OURS BASE: fails if the first file of complaints has one that the second has not

@@ -241,9 +241,10 @@ struct dma_buf_mapping_type {
  */
 struct dma_buf_match_args {
 	/**
-	 * @attach: the attachment in the making. Its importer's part is set, but
-	 * for &dma_buf_attachment.dev: unless the importer states no types, that
-	 * is known from the first pair on that is tried.
+	 * @attach: the attachment in the making. What the importer passed is
+	 * set. &dma_buf_attachment.dev is that of the importer's entry that is
+	 * being tried, and not known before the first one, unless the importer
+	 * is a legacy one.
 	 */
 	struct dma_buf_attachment *attach;
 
@@ -324,8 +325,8 @@ extern struct dma_buf_mapping_type dma_buf_mapping_iommu;
 	})
 
 /**
- * DMA_BUF_IOMMU_SMALL_PAGES - for dma_buf_iommu_map(): no page of the domain
- * that is larger than PAGE_SIZE
+ * DMA_BUF_IOMMU_SMALL_PAGES - for dma_buf_iommu_map(): map with pages of
+ * PAGE_SIZE at most
  */
 #define DMA_BUF_IOMMU_SMALL_PAGES BIT(0)
 
@@ -358,8 +359,14 @@ int dma_buf_iommu_unmap(struct dma_buf_attachment *attach,
 			size_t length);
 unsigned long dma_buf_iommu_iova_align(struct dma_buf_attachment *attach,
 				       size_t offset, size_t length,
-				       unsigned long *phase);
-bool dma_buf_iommu_try_hold(struct dma_buf_attachment *attach);
-void dma_buf_iommu_release(struct dma_buf_attachment *attach);
+				       unsigned long *align_offset);
+
+/* Held between the two calls around a walk of a domain */
+token_context_lock(dma_buf_iommu_walk);
+
+bool dma_buf_iommu_walk_begin(struct dma_buf_attachment *attach)
+	__cond_acquires(true, dma_buf_iommu_walk);
+void dma_buf_iommu_walk_end(struct dma_buf_attachment *attach)
+	__releases(dma_buf_iommu_walk);
 
 #endif /* __LINUX_DMA_BUF_MAPPING_H */

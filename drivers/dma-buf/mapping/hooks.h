@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What dma-buf.c asks of the mapping types. Nothing here shows a physical
- * address or an iommu_domain; those meet in internal.h.
+ * What dma-buf.c calls in the mapping types. Nothing here shows a physical
+ * address or an iommu_domain.
  */
 #ifndef __DMA_BUF_MAPPING_HOOKS_H
 #define __DMA_BUF_MAPPING_HOOKS_H
@@ -20,13 +20,12 @@ struct sg_table;
 
 bool dma_buf_mapping_ops_valid(const struct dma_buf_ops *ops);
 struct dma_buf_attachment *
-dma_buf_mapping_attach_sgt(struct dma_buf *dmabuf, struct device *dev,
-			   const struct dma_buf_attach_ops *importer_ops,
-			   void *importer_priv);
+dma_buf_mapping_attach_legacy(struct dma_buf *dmabuf, struct device *dev,
+			      const struct dma_buf_attach_ops *importer_ops,
+			      void *importer_priv);
 void dma_buf_mapping_detach(struct dma_buf_attachment *attach);
 void dma_buf_mapping_invalidate(struct dma_buf_attachment *attach);
-bool dma_buf_mapping_core_owned(struct dma_buf_attachment *attach);
-void dma_buf_mapping_free(struct dma_buf_attachment *attach);
+bool dma_buf_mapping_core_revokes(struct dma_buf_attachment *attach);
 
 struct sg_table *dma_buf_sgt_map(struct dma_buf_attachment *attach,
 				 enum dma_data_direction dir);

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What core, the types and the converters share. Nothing outside of
- * drivers/dma-buf/mapping/ may include this.
+ * What core, the types and the converters share. It shows no physical address,
+ * for which there is pal.h. Nothing outside of drivers/dma-buf/mapping/ may
+ * include this.
  */
 #ifndef __DMA_BUF_MAPPING_INTERNAL_H
 #define __DMA_BUF_MAPPING_INTERNAL_H
 
 #include <linux/dma-buf-mapping.h>
-#include <linux/log2.h>
-#include <linux/seq_file.h>
 
-struct dma_buf_mapping;
+struct dma_buf_mapping_attachment;
+struct iommu_domain;
+struct rw_semaphore;
 
 /**
  * struct dma_buf_mapping_converter - serves importers of one type from
@@ -28,14 +29,18 @@ struct dma_buf_mapping_converter {
 	struct dma_buf_mapping_type *exp_type;
 	/** @imp_type: what the importer gets */
 	struct dma_buf_mapping_type *imp_type;
-	/** @sgt: how an importer of SGT maps, not used for any other */
-	const struct dma_buf_sgt_exp_ops *sgt;
 	/**
-	 * @core_owned: core makes the mappings and removes them by itself when
+	 * @imp_ops: how the importer maps, as @imp_type prescribes: &struct
+	 * dma_buf_sgt_exp_ops for SGT, &struct dma_buf_iommu_ops for
+	 * iommu_domain. It becomes &dma_buf_mapping_attachment.imp_ops.
+	 */
+	const void *imp_ops;
+	/**
+	 * @core_revokes: core makes the mappings and removes them by itself when
 	 * the exporter invalidates, MMIO or not. Whatever the importer's
 	 * callbacks, the attachment is revocable and accepts p2p.
 	 */
-	bool core_owned;
+	bool core_revokes;
 	/** @match: as &dma_buf_mapping_type.match */
 	int (*match)(struct dma_buf_attachment *attach,
 		     const struct dma_buf_mapping_match *exp,
@@ -45,13 +50,13 @@ struct dma_buf_mapping_converter {
 	 * &dma_buf.attachments. The reservation lock is held for this call and
 	 * those below.
 	 */
-	int (*attach)(struct dma_buf_mapping *m);
+	int (*attach)(struct dma_buf_mapping_attachment *ma);
 	/** @detach: ends the use; the attachment has left the list */
-	void (*detach)(struct dma_buf_mapping *m);
+	void (*detach)(struct dma_buf_mapping_attachment *ma);
 	/** @invalidate: removes all that is mapped, before it returns */
-	void (*invalidate)(struct dma_buf_mapping *m);
+	void (*invalidate)(struct dma_buf_mapping_attachment *ma);
 	/** @restore: maps all of it again, or fails with nothing mapped */
-	int (*restore)(struct dma_buf_mapping *m);
+	int (*restore)(struct dma_buf_mapping_attachment *ma);
 
 	/** @node: in the registry, protected by its lock */
 	struct list_head node;
@@ -62,22 +67,27 @@ struct dma_buf_mapping_converter {
 };
 
 /**
- * struct dma_buf_mapping - an attachment and what was agreed for it
+ * struct dma_buf_mapping_attachment - an attachment and what was agreed for it
  *
- * All but @revoked is written when the importer attaches, and does not change
- * until the attachment is freed.
+ * All but @revoked and @restore_failed is written when the importer attaches,
+ * and does not change until the attachment is freed.
  */
-struct dma_buf_mapping {
+struct dma_buf_mapping_attachment {
 	/** @attach: the part that drivers see */
 	struct dma_buf_attachment attach;
 	/** @exp_type: type of the exporter's entry that matched */
 	struct dma_buf_mapping_type *exp_type;
 	/** @exp_ops: its operations */
 	const void *exp_ops;
-	/** @converter: to the importer's type, NULL if that is @exp_type */
+	/** @imp_type: type of the importer's entry that matched */
+	struct dma_buf_mapping_type *imp_type;
+	/**
+	 * @imp_ops: how the importer maps, as @imp_type prescribes: @exp_ops
+	 * where the types are equal, else those of @converter
+	 */
+	const void *imp_ops;
+	/** @converter: from @exp_type to @imp_type, NULL if they are equal */
 	struct dma_buf_mapping_converter *converter;
-	/** @sgt: how to map it; refuses if the importer's type is not SGT */
-	const struct dma_buf_sgt_exp_ops *sgt;
 	/** @priv: the converter's */
 	void *priv;
 	/**
@@ -85,112 +95,102 @@ struct dma_buf_mapping {
 	 * Protected by the reservation lock.
 	 */
 	bool revoked;
-	/** @restore_failed: and was said so. Protected likewise. */
+	/**
+	 * @restore_failed: the last restore failed, and the log says so.
+	 * Protected by the reservation lock.
+	 */
 	bool restore_failed;
 };
 
-static inline struct dma_buf_mapping *
-to_mapping(struct dma_buf_attachment *attach)
+static inline struct dma_buf_mapping_attachment *
+to_mapping_attachment(struct dma_buf_attachment *attach)
 {
-	return container_of(attach, struct dma_buf_mapping, attach);
+	return container_of(attach, struct dma_buf_mapping_attachment, attach);
 }
 
-#define DMA_BUF_PHYS_ATTRS DMA_BUF_PHYS_MMIO
+/**
+ * dma_buf_mapping_imp_ops - how the importer of an attachment maps
+ * @ma: the attachment
+ * @type: the importer's type, which says what the operations are
+ *
+ * Return: &dma_buf_mapping_attachment.imp_ops; NULL if the importer agreed on
+ * another type.
+ */
+static inline const void *
+dma_buf_mapping_imp_ops(const struct dma_buf_mapping_attachment *ma,
+			const struct dma_buf_mapping_type *type)
+{
+	return likely(ma->imp_type == type) ? ma->imp_ops : NULL;
+}
 
 /**
- * struct dma_buf_extent - a run of adjacent ranges
- * @offset: bytes into the buffer at which it starts
- * @paddr: physical address that it starts at
+ * struct iommu_slice - a slice of the buffer in a domain
+ * @domain: the importer's, which stays alive until it unmaps
+ * @iova: where the slice starts in @domain
+ * @offset: where the slice starts in the buffer, in bytes
+ * @length: of the slice in bytes
+ * @prot: IOMMU_READ and its like, as the importer gave them
+ * @flags: DMA_BUF_IOMMU_SMALL_PAGES
  */
-struct dma_buf_extent {
+struct iommu_slice {
+	struct iommu_domain *domain;
+	unsigned long iova;
 	size_t offset;
-	phys_addr_t paddr;
+	size_t length;
+	int prot;
+	unsigned int flags;
 };
 
 /**
- * struct dma_buf_pal - a validated list and its index
- * @node: in &dma_buf.pals, protected by the reservation lock
- * @list: the exporter's list
- * @users: attachments that hold it, protected by the reservation lock
- * @nr_extents: number of extents, the end mark not counted
- * @largest_block: log2 of the largest dma_buf_largest_block() of any extent
- * @extents: sorted by offset, with an end mark at the size of the buffer
+ * struct dma_buf_iommu_ops - how a converter serves importers of iommu_domain
+ *
+ * The calls stand behind those of their names in dma-buf-mapping.h, which say
+ * what holds for them. A slice is within the buffer and aligned.
  */
-struct dma_buf_pal {
-	struct list_head node;
-	const struct dma_buf_phys_list *list;
-	unsigned int users;
-	size_t nr_extents;
-	unsigned int largest_block;
-	struct dma_buf_extent extents[];
+struct dma_buf_iommu_ops {
+	/** @map: for dma_buf_iommu_map(). @slice is not needed after the call. */
+	int (*map)(struct dma_buf_mapping_attachment *ma,
+		   const struct iommu_slice *slice);
+	/** @unmap: for dma_buf_iommu_unmap(). @length is not 0. */
+	int (*unmap)(struct dma_buf_mapping_attachment *ma,
+		     struct iommu_domain *domain, unsigned long iova,
+		     size_t length);
+	/** @walk_begin: for dma_buf_iommu_walk_begin() */
+	bool (*walk_begin)(struct dma_buf_mapping_attachment *ma);
+	/** @walk_end: for dma_buf_iommu_walk_end() */
+	void (*walk_end)(struct dma_buf_mapping_attachment *ma);
+	/** @iova_align: for dma_buf_iommu_iova_align() */
+	unsigned long (*iova_align)(struct dma_buf_mapping_attachment *ma,
+				    size_t offset, size_t length,
+				    unsigned long *align_offset);
 };
 
-static inline bool dma_buf_ranges_adjacent(const struct phys_vec *a,
-					   const struct phys_vec *b)
-{
-	/* Wraps to 0 after the last byte there is; nothing follows that */
-	return a->paddr + a->len == b->paddr && b->paddr;
-}
+/* registry.c */
 
-/* Length of an extent in bytes; not for the end mark */
-static inline size_t dma_buf_extent_len(const struct dma_buf_extent *extent)
-{
-	return extent[1].offset - extent->offset;
-}
-
-/**
- * dma_buf_pal_run - find out how far an extent goes
- * @range: the range that it starts with, set to the first one after it
- * @end: end of the list's ranges
- *
- * For one pass over a valid list, which needs no index.
- *
- * Return: Length of the extent in bytes.
+/*
+ * Protects both lists, and what is registered against going away while an
+ * attachment negotiates.
  */
-static inline size_t dma_buf_pal_run(const struct phys_vec **range,
-				     const struct phys_vec *end)
-{
-	const struct phys_vec *last = *range;
-	size_t len = last->len;
-
-	while (++*range != end && dma_buf_ranges_adjacent(last, *range)) {
-		last = *range;
-		len += last->len;
-	}
-	return len;
-}
-
-static inline const struct phys_vec *
-dma_buf_pal_end(const struct dma_buf_phys_list *list)
-{
-	return list->ranges + list->nr_ranges;
-}
-
-/* log2 of the largest naturally aligned block within a run of memory */
-static inline unsigned int dma_buf_largest_block(phys_addr_t paddr, size_t len)
-{
-	unsigned int lg2 = ilog2(len);
-	phys_addr_t skip = -paddr & ((1ULL << lg2) - 1);
-
-	/* Half of the length fits in any case */
-	return skip <= len - (1ULL << lg2) ? lg2 : lg2 - 1;
-}
-
-const struct dma_buf_phys_list *
-dma_buf_pal_take(struct dma_buf_attachment *attach, size_t *extents);
-void dma_buf_pal_give(struct dma_buf_attachment *attach,
-		      const struct dma_buf_phys_list *list);
-struct dma_buf_pal *dma_buf_pal_get(struct dma_buf_attachment *attach);
-void dma_buf_pal_put(struct dma_buf_attachment *attach,
-		     struct dma_buf_pal *pal);
-const struct dma_buf_extent *dma_buf_pal_find(const struct dma_buf_pal *pal,
-					      size_t offset);
+extern struct rw_semaphore dma_buf_mapping_registry_lock;
+extern struct list_head dma_buf_mapping_types;
+extern struct list_head dma_buf_mapping_converters;
 
 int dma_buf_mapping_converter_register(struct dma_buf_mapping_converter *conv);
 int dma_buf_mapping_converter_unregister(struct dma_buf_mapping_converter *conv);
+struct dma_buf_mapping_converter *
+dma_buf_mapping_find_converter(const struct dma_buf_mapping_type *exp_type,
+			       const struct dma_buf_mapping_type *imp_type);
+int dma_buf_mapping_get_agreed(struct dma_buf_mapping_type *exp_type,
+			       struct dma_buf_mapping_type *imp_type,
+			       struct dma_buf_mapping_converter *conv);
+void dma_buf_mapping_put_agreed(struct dma_buf_mapping_attachment *ma);
+
+/* negotiate.c */
+int dma_buf_mapping_negotiate(struct dma_buf_mapping_attachment *ma,
+			      const struct dma_buf_mapping_match *imp,
+			      unsigned int num_imp);
 
 extern const struct dma_buf_sgt_exp_ops dma_buf_legacy_sgt_ops;
-extern const struct dma_buf_sgt_exp_ops dma_buf_no_sgt_ops;
 extern struct dma_buf_mapping_converter dma_buf_pal_to_sgt;
 extern struct dma_buf_mapping_converter dma_buf_pal_to_iommu;
 

@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 
 #include "internal.h"
+#include "pal.h"
 
 /* The longest that an entry can be with a page aligned end */
 #define MAX_ENTRY ALIGN_DOWN(UINT_MAX, PAGE_SIZE)
@@ -95,7 +96,7 @@ static int init_route(struct dma_buf_attachment *attach, struct pal_sgt *ps)
 	ret = find_route(attach, list->attrs, list->provider, &ps->route);
 	if (ret)
 		return ret;
-	/* There is a route to MMIO between PCI devices: tests/test-pci.c, not UML */
+	/* PCI devices alone have a route to MMIO, so UML never gets here */
 	if (list->attrs & DMA_BUF_PHYS_MMIO)
 		ps->attrs = DMA_ATTR_MMIO;
 
@@ -111,7 +112,7 @@ static int init_route(struct dma_buf_attachment *attach, struct pal_sgt *ps)
 	return 0;
 }
 
-/* As sg_next(), which has to find out that this is not the last entry */
+/* sg_next() without its check for the last entry, which this never is */
 static struct scatterlist *next_entry(struct scatterlist *sg)
 {
 	sg++;
@@ -205,7 +206,7 @@ static dma_addr_t map_part(struct dma_buf_attachment *attach,
 			   const struct pal_sgt *ps, phys_addr_t paddr,
 			   size_t len, enum dma_data_direction dir)
 {
-	/* Below one PCIe switch: tests/test-pci.c, not UML */
+	/* The devices are below one PCIe switch, which UML has none of */
 	if (ps->route == PAL_SGT_BUS)
 		return pci_p2pdma_bus_addr_map(ps->list->provider, paddr);
 	return dma_map_phys(attach->dev, paddr, len, dir, ps->attrs);
@@ -253,7 +254,7 @@ static int map_table(struct dma_buf_attachment *attach, struct pal_sgt *ps,
 
 	if (dma_use_iova(&ps->iova))
 		extents = 1;
-	/* At most: where an extent is too long, its last part makes one more */
+	/* At most: an extent makes one, and one more for each MAX_ENTRY in it */
 	nents = extents + attach->dmabuf->size / MAX_ENTRY;
 	if (nents <= UINT_MAX)
 		ret = sg_alloc_table(&ps->sgt, nents, GFP_KERNEL);
@@ -283,7 +284,7 @@ static struct sg_table *pal_to_sgt_map(struct dma_buf_attachment *attach,
 	if (!ps)
 		return ERR_PTR(-ENOMEM);
 
-	ps->list = dma_buf_pal_take(attach, &extents);
+	ps->list = dma_buf_pal_map(attach, &extents);
 	if (IS_ERR(ps->list)) {
 		ret = PTR_ERR(ps->list);
 		goto err_free;
@@ -302,7 +303,7 @@ static struct sg_table *pal_to_sgt_map(struct dma_buf_attachment *attach,
 	return &ps->sgt;
 
 err_list:
-	dma_buf_pal_give(attach, ps->list);
+	dma_buf_pal_unmap(attach, ps->list);
 err_free:
 	kfree(ps);
 	return ERR_PTR(ret);
@@ -321,7 +322,7 @@ static void pal_to_sgt_unmap(struct dma_buf_attachment *attach,
 
 	ps->sgt.orig_nents = ps->allocated;
 	sg_free_table(&ps->sgt);
-	dma_buf_pal_give(attach, ps->list);
+	dma_buf_pal_unmap(attach, ps->list);
 	kfree(ps);
 }
 
@@ -335,5 +336,5 @@ struct dma_buf_mapping_converter dma_buf_pal_to_sgt = {
 	.exp_type = &dma_buf_mapping_pal,
 	.imp_type = &dma_buf_mapping_sgt,
 	.match = pal_to_sgt_match,
-	.sgt = &pal_to_sgt_ops,
+	.imp_ops = &pal_to_sgt_ops,
 };

@@ -9,11 +9,14 @@
 #include <linux/err.h>
 #include <linux/export.h>
 #include <linux/list.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
 #include <linux/minmax.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
 
 #include "internal.h"
+#include "pal.h"
 
 struct dma_buf_mapping_type dma_buf_mapping_pal = {
 	.name = "PAL",
@@ -24,7 +27,7 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_mapping_pal, "DMA_BUF");
 static const struct dma_buf_pal_exp_ops *
 pal_ops(struct dma_buf_attachment *attach)
 {
-	return to_mapping(attach)->exp_ops;
+	return to_mapping_attachment(attach)->exp_ops;
 }
 
 /* Returns the number of extents that the ranges merge to, 0 if invalid */
@@ -39,7 +42,7 @@ static size_t validate(const struct dma_buf_phys_list *list, size_t size)
 		return 0;
 
 	for (; range != end; range++) {
-		/* Begins another one; 0 does not follow the last byte there is */
+		/* Not adjacent to the one before; 0 does not follow the last byte */
 		extents += last + 1 != range->paddr || !range->paddr;
 
 		if (!range->len || !PAGE_ALIGNED(range->paddr | range->len) ||
@@ -50,11 +53,11 @@ static size_t validate(const struct dma_buf_phys_list *list, size_t size)
 	return sum == size ? extents : 0;
 }
 
-static void fill_extents(struct dma_buf_pal *pal)
+static void fill_extents(struct dma_buf_pal_index *index)
 {
-	const struct phys_vec *range = pal->list->ranges;
-	const struct phys_vec *end = dma_buf_pal_end(pal->list);
-	struct dma_buf_extent *extent = pal->extents;
+	const struct phys_vec *range = index->list->ranges;
+	const struct phys_vec *end = dma_buf_pal_end(index->list);
+	struct dma_buf_extent *extent = index->extents;
 	size_t offset = 0;
 
 	while (range != end) {
@@ -68,51 +71,61 @@ static void fill_extents(struct dma_buf_pal *pal)
 	extent->paddr = 0;
 }
 
-static unsigned int find_largest_block(const struct dma_buf_pal *pal)
+/* log2 of the largest naturally aligned block within a run of memory */
+static unsigned int largest_block(phys_addr_t paddr, size_t len)
 {
-	const struct dma_buf_extent *extent = pal->extents;
-	const struct dma_buf_extent *end = extent + pal->nr_extents;
+	unsigned int lg2 = ilog2(len);
+	phys_addr_t skip = -paddr & ((1ULL << lg2) - 1);
+
+	/* Half of the length fits in any case */
+	return skip <= len - (1ULL << lg2) ? lg2 : lg2 - 1;
+}
+
+static unsigned int find_largest_block(const struct dma_buf_pal_index *index)
+{
+	const struct dma_buf_extent *extent = index->extents;
+	const struct dma_buf_extent *end = extent + index->nr_extents;
 	unsigned int largest = 0;
 
 	for (; extent != end; extent++)
 		largest = max(largest,
-			      dma_buf_largest_block(extent->paddr,
-						    dma_buf_extent_len(extent)));
+			      largest_block(extent->paddr,
+					    dma_buf_extent_len(extent)));
 	return largest;
 }
 
-static struct dma_buf_pal *pal_new(struct dma_buf *dmabuf,
-				   const struct dma_buf_phys_list *list)
+static struct dma_buf_pal_index *
+index_new(struct dma_buf *dmabuf, const struct dma_buf_phys_list *list)
 {
-	struct dma_buf_pal *pal;
+	struct dma_buf_pal_index *index;
 	size_t extents;
 
 	extents = validate(list, dmabuf->size);
 	if (!extents)
 		return ERR_PTR(-EINVAL);
 
-	pal = kvzalloc(struct_size(pal, extents, extents + 1),
-		       GFP_KERNEL_ACCOUNT);
-	if (!pal)
+	index = kvzalloc(struct_size(index, extents, extents + 1),
+			 GFP_KERNEL_ACCOUNT);
+	if (!index)
 		return ERR_PTR(-ENOMEM);
-	pal->list = list;
-	pal->nr_extents = extents;
-	fill_extents(pal);
-	pal->largest_block = find_largest_block(pal);
-	list_add(&pal->node, &dmabuf->pals);
-	return pal;
+	index->list = list;
+	index->nr_extents = extents;
+	fill_extents(index);
+	index->largest_block = find_largest_block(index);
+	list_add(&index->node, &dmabuf->pal_indexes);
+	return index;
 }
 
 /* One index serves every attachment that was given the same list */
-static struct dma_buf_pal *pal_of_list(struct dma_buf *dmabuf,
-				       const struct dma_buf_phys_list *list)
+static struct dma_buf_pal_index *
+index_of_list(struct dma_buf *dmabuf, const struct dma_buf_phys_list *list)
 {
-	struct dma_buf_pal *pal;
+	struct dma_buf_pal_index *index;
 
-	list_for_each_entry(pal, &dmabuf->pals, node)
-		if (pal->list == list)
-			return pal;
-	return pal_new(dmabuf, list);
+	list_for_each_entry(index, &dmabuf->pal_indexes, node)
+		if (index->list == list)
+			return index;
+	return index_new(dmabuf, list);
 }
 
 static const struct dma_buf_phys_list *
@@ -127,17 +140,17 @@ map_phys(struct dma_buf_attachment *attach)
 }
 
 /**
- * dma_buf_pal_take - take the exporter's PAL for one pass over it
+ * dma_buf_pal_map - take the exporter's PAL for one pass over it
  * @attach: attachment whose exporter states PAL
  * @extents: set to the number of extents that the ranges merge to
  *
  * Context: May sleep. The reservation lock is held.
- * Return: The valid list, to be given back by dma_buf_pal_give(), or an
+ * Return: The valid list, to be given back by dma_buf_pal_unmap(), or an
  * ERR_PTR(): -ENODEV if the buffer is revoked, -EINVAL if the list is not
  * valid, or what else the exporter failed with.
  */
 const struct dma_buf_phys_list *
-dma_buf_pal_take(struct dma_buf_attachment *attach, size_t *extents)
+dma_buf_pal_map(struct dma_buf_attachment *attach, size_t *extents)
 {
 	const struct dma_buf_phys_list *list = map_phys(attach);
 
@@ -146,63 +159,65 @@ dma_buf_pal_take(struct dma_buf_attachment *attach, size_t *extents)
 	*extents = validate(list, attach->dmabuf->size);
 	if (*extents)
 		return list;
-	dma_buf_pal_give(attach, list);
+	dma_buf_pal_unmap(attach, list);
 	return ERR_PTR(-EINVAL);
 }
 
 /**
- * dma_buf_pal_give - give a PAL back to the exporter
+ * dma_buf_pal_unmap - give a PAL back to the exporter
  * @attach: attachment that it was taken for
- * @list: what dma_buf_pal_take() returned; not to be used any more
+ * @list: what dma_buf_pal_map() returned; not to be used any more
  *
  * Context: May sleep. The reservation lock is held.
  */
-void dma_buf_pal_give(struct dma_buf_attachment *attach,
-		      const struct dma_buf_phys_list *list)
+void dma_buf_pal_unmap(struct dma_buf_attachment *attach,
+		       const struct dma_buf_phys_list *list)
 {
 	dma_resv_assert_held(attach->dmabuf->resv);
 	pal_ops(attach)->unmap_phys(attach, list);
 }
 
 /**
- * dma_buf_pal_get - take the exporter's PAL and its index for an attachment
+ * dma_buf_pal_index_get - take the exporter's PAL and its index
  * @attach: attachment whose exporter states PAL
  *
  * Context: May sleep. The reservation lock is held.
- * Return: The index of the valid list, to be given back by dma_buf_pal_put(),
- * or an ERR_PTR(): as of dma_buf_pal_take(), or -ENOMEM.
+ * Return: The index of the valid list, to be given back by
+ * dma_buf_pal_index_put(), or an ERR_PTR(): as of dma_buf_pal_map(), or -ENOMEM.
  */
-struct dma_buf_pal *dma_buf_pal_get(struct dma_buf_attachment *attach)
+struct dma_buf_pal_index *
+dma_buf_pal_index_get(struct dma_buf_attachment *attach)
 {
 	const struct dma_buf_phys_list *list = map_phys(attach);
-	struct dma_buf_pal *pal;
+	struct dma_buf_pal_index *index;
 
 	if (IS_ERR(list))
 		return ERR_CAST(list);
-	pal = pal_of_list(attach->dmabuf, list);
-	if (IS_ERR(pal))
-		dma_buf_pal_give(attach, list);
+	index = index_of_list(attach->dmabuf, list);
+	if (IS_ERR(index))
+		dma_buf_pal_unmap(attach, list);
 	else
-		pal->users++;
-	return pal;
+		index->users++;
+	return index;
 }
 
 /**
- * dma_buf_pal_put - give a PAL back to the exporter
+ * dma_buf_pal_index_put - give a PAL back to the exporter
  * @attach: attachment that it was taken for
- * @pal: what dma_buf_pal_get() returned; not to be used any more
+ * @index: what dma_buf_pal_index_get() returned; not to be used any more
  *
  * Context: May sleep. The reservation lock is held.
  */
-void dma_buf_pal_put(struct dma_buf_attachment *attach, struct dma_buf_pal *pal)
+void dma_buf_pal_index_put(struct dma_buf_attachment *attach,
+			   struct dma_buf_pal_index *index)
 {
-	const struct dma_buf_phys_list *list = pal->list;
+	const struct dma_buf_phys_list *list = index->list;
 
-	if (!--pal->users) {
-		list_del(&pal->node);
-		kvfree(pal);
+	if (!--index->users) {
+		list_del(&index->node);
+		kvfree(index);
 	}
-	dma_buf_pal_give(attach, list);
+	dma_buf_pal_unmap(attach, list);
 }
 
 static int cmp_extent(const void *key, const void *elt)
@@ -217,18 +232,58 @@ static int cmp_extent(const void *key, const void *elt)
 
 /**
  * dma_buf_pal_find - find the extent that holds an offset
- * @pal: the list
+ * @index: of the list
  * @offset: bytes into the buffer, less than its size
  *
  * Takes O(log n) steps for a list of n ranges.
  *
- * Context: Any, while @pal is held.
+ * Context: Any, while @index is held.
  * Return: The extent. The one after it follows it in memory, and the last one
  * is followed by an end mark that holds nothing but the size of the buffer.
  */
-const struct dma_buf_extent *dma_buf_pal_find(const struct dma_buf_pal *pal,
-					      size_t offset)
+const struct dma_buf_extent *
+dma_buf_pal_find(const struct dma_buf_pal_index *index, size_t offset)
 {
-	return __inline_bsearch(&offset, pal->extents, pal->nr_extents,
-				sizeof(*pal->extents), cmp_extent);
+	return __inline_bsearch(&offset, index->extents, index->nr_extents,
+				sizeof(*index->extents), cmp_extent);
+}
+
+/**
+ * dma_buf_pal_slice_align - find the alignment with which a slice gets large pages
+ * @index: of the list
+ * @offset: where the slice starts in the buffer, in bytes
+ * @length: of the slice in bytes, at least 1; the slice is within the buffer
+ * @align_offset: set to the offset that an address should have within the
+ *	alignment
+ *
+ * The alignment is that of the largest naturally aligned block in the slice that
+ * is physically contiguous. The offset is that of this block; other extents may
+ * need another one, and get smaller pages.
+ *
+ * Context: Any, while @index is held.
+ * Return: The alignment in bytes, a power of two and at least PAGE_SIZE.
+ */
+unsigned long dma_buf_pal_slice_align(const struct dma_buf_pal_index *index,
+				      size_t offset, size_t length,
+				      unsigned long *align_offset)
+{
+	const struct dma_buf_extent *extent = dma_buf_pal_find(index, offset);
+	size_t skip = offset - extent->offset;
+	unsigned int best = PAGE_SHIFT;
+	size_t done = 0, len;
+
+	*align_offset = offset_in_page(offset);
+	for (; done < length && best < index->largest_block;
+	     extent++, done += len, skip = 0) {
+		phys_addr_t paddr = extent->paddr + skip;
+		unsigned int lg2;
+
+		len = min(dma_buf_extent_len(extent) - skip, length - done);
+		lg2 = largest_block(paddr, len);
+		if (lg2 > best) {
+			best = lg2;
+			*align_offset = (paddr - done) & ((1UL << lg2) - 1);
+		}
+	}
+	return 1UL << best;
 }

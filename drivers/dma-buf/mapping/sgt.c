@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mapping type SGT: a DMA mapped scatterlist, for drivers old and new.
+ * Mapping type SGT: a DMA mapped scatterlist, for legacy drivers and others.
  */
+#include <linux/bug.h>
 #include <linux/dma-buf.h>
 #include <linux/err.h>
 #include <linux/export.h>
@@ -34,30 +35,18 @@ static void legacy_unmap(struct dma_buf_attachment *attach,
 	attach->dmabuf->ops->unmap_dma_buf(attach, sgt, dir);
 }
 
-/* For exporters that have the calls in their dma_buf_ops and state no types */
+/* For legacy exporters, which have the calls in their dma_buf_ops */
 const struct dma_buf_sgt_exp_ops dma_buf_legacy_sgt_ops = {
 	.map = legacy_map,
 	.unmap = legacy_unmap,
 };
 
-static struct sg_table *no_map(struct dma_buf_attachment *attach,
-			       enum dma_data_direction dir)
+static const struct dma_buf_sgt_exp_ops *
+sgt_ops(struct dma_buf_attachment *attach)
 {
-	WARN_ON_ONCE(1);
-	return ERR_PTR(-EINVAL);
+	return dma_buf_mapping_imp_ops(to_mapping_attachment(attach),
+				       &dma_buf_mapping_sgt);
 }
-
-static void no_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
-		     enum dma_data_direction dir)
-{
-	WARN_ON_ONCE(1);
-}
-
-/* For an importer that has agreed on something else, or an exporter without */
-const struct dma_buf_sgt_exp_ops dma_buf_no_sgt_ops = {
-	.map = no_map,
-	.unmap = no_unmap,
-};
 
 /**
  * dma_buf_sgt_map - map an attachment whose importer wants a scatterlist
@@ -71,12 +60,14 @@ const struct dma_buf_sgt_exp_ops dma_buf_no_sgt_ops = {
 struct sg_table *dma_buf_sgt_map(struct dma_buf_attachment *attach,
 				 enum dma_data_direction dir)
 {
-	struct dma_buf_mapping *m = to_mapping(attach);
+	const struct dma_buf_sgt_exp_ops *ops = sgt_ops(attach);
 	struct sg_table *sgt;
 
-	sgt = m->sgt->map(attach, dir);
+	if (WARN_ON_ONCE(!ops))
+		return ERR_PTR(-EINVAL);
+	sgt = ops->map(attach, dir);
 	if (!IS_ERR_OR_NULL(sgt))
-		m->revoked = false;
+		to_mapping_attachment(attach)->revoked = false;
 	return sgt;
 }
 
@@ -91,8 +82,9 @@ struct sg_table *dma_buf_sgt_map(struct dma_buf_attachment *attach,
 void dma_buf_sgt_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
 		       enum dma_data_direction dir)
 {
-	struct dma_buf_mapping *m = to_mapping(attach);
+	const struct dma_buf_sgt_exp_ops *ops = sgt_ops(attach);
 
-	if (!IS_ERR_OR_NULL(sgt))
-		m->sgt->unmap(attach, sgt, dir);
+	if (IS_ERR_OR_NULL(sgt) || WARN_ON_ONCE(!ops))
+		return;
+	ops->unmap(attach, sgt, dir);
 }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Import of a dma-buf into an IOAS. Core of dma-buf holds the addresses and
- * owns what is mapped, so all there is to do here is to say which slice goes
- * where in which domain.
+ * Import of a dma-buf into an IOAS. The dma-buf core has the addresses and owns
+ * what is mapped; this only says which slice goes where in which domain.
  */
 #include <linux/dma-buf.h>
 #include <linux/dma-buf-mapping.h>
@@ -148,47 +147,49 @@ err_unfill:
 }
 
 /**
- * iopt_dmabuf_iova_align() - Alignment of IOVA that makes for large pages
+ * iopt_dmabuf_iova_align() - Find the IOVA alignment that allows large pages
  * @pages: The pages to map
  * @start_byte: Bytes into the pages to start at
  * @length: Number of bytes
- * @phase: Set to the offset that the IOVA should have within the alignment
+ * @align_offset: Set to the offset that the IOVA should have within the
+ *	alignment
  *
  * Return: The alignment in bytes, a power of two.
  */
 unsigned long iopt_dmabuf_iova_align(struct iopt_pages *pages,
 				     unsigned long start_byte,
-				     unsigned long length, unsigned long *phase)
+				     unsigned long length,
+				     unsigned long *align_offset)
 {
 	return dma_buf_iommu_iova_align(pages->dmabuf.attach,
 					pages->dmabuf.start + start_byte,
-					length, phase);
+					length, align_offset);
 }
 
 #ifdef CONFIG_IOMMUFD_NOIOMMU
 /**
- * iopt_dmabuf_try_hold() - Keep the translations of pages in their domains
+ * iopt_dmabuf_walk_begin() - Keep the translations of pages in their domains
  * @pages: Any pages
  *
  * To be held around a walk of a domain where @pages are mapped: those of a
  * dma-buf go away as soon as the exporter revokes it. Undone by
- * iopt_dmabuf_unhold().
+ * iopt_dmabuf_walk_end().
  *
  * Return: false if @pages are of a dma-buf that is revoked, true otherwise.
  */
-bool iopt_dmabuf_try_hold(struct iopt_pages *pages)
+bool iopt_dmabuf_walk_begin(struct iopt_pages *pages)
 {
 	return !iopt_is_dmabuf(pages) ||
-	       dma_buf_iommu_try_hold(pages->dmabuf.attach);
+	       dma_buf_iommu_walk_begin(pages->dmabuf.attach);
 }
 
 /**
- * iopt_dmabuf_unhold() - Undo iopt_dmabuf_try_hold()
+ * iopt_dmabuf_walk_end() - Undo iopt_dmabuf_walk_begin()
  * @pages: The pages that are held
  */
-void iopt_dmabuf_unhold(struct iopt_pages *pages)
+void iopt_dmabuf_walk_end(struct iopt_pages *pages)
 {
 	if (iopt_is_dmabuf(pages))
-		dma_buf_iommu_release(pages->dmabuf.attach);
+		dma_buf_iommu_walk_end(pages->dmabuf.attach);
 }
 #endif

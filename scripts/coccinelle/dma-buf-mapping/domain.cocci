@@ -92,7 +92,7 @@ say(p[0], "an exporter of a dma-buf must leave domains to core")
 // A domain handed to core
 
 @handed@
-identifier call =~ "^dma_buf_iommu_(map|unmap|iova_align|try_hold|release)$";
+identifier call =~ "^dma_buf_iommu_";
 position p : script:python() { in_driver(p) };
 @@
 

@@ -14,6 +14,9 @@
 
 PT_IOMMU_CHECK_DOMAIN(struct test_domain, amdv1.iommu, domain);
 
+/* Counts what happens to all domains, so that it can be put in order */
+static unsigned int now;
+
 static struct test_domain *to_test_domain(struct iommu_domain *domain)
 {
 	return container_of(domain, struct test_domain, domain);
@@ -51,8 +54,12 @@ static size_t domain_unmap_range(struct pt_iommu *iommu_table, dma_addr_t iova,
 {
 	struct test_domain *d = to_test_domain(&iommu_table->domain);
 
+	size_t unmapped = d->real->unmap_range(iommu_table, iova, len, gather);
+
 	d->unmaps++;
-	return d->real->unmap_range(iommu_table, iova, len, gather);
+	d->missed += unmapped != len;
+	d->last_unmap = ++now;
+	return unmapped;
 }
 
 static int domain_sync_map(struct iommu_domain *domain, unsigned long iova,
@@ -67,7 +74,10 @@ static int domain_sync_map(struct iommu_domain *domain, unsigned long iova,
 static void domain_iotlb_sync(struct iommu_domain *domain,
 			      struct iommu_iotlb_gather *gather)
 {
-	to_test_domain(domain)->flushes++;
+	struct test_domain *d = to_test_domain(domain);
+
+	d->flushes++;
+	d->last_flush = ++now;
 	iommu_put_pages_list(&gather->freelist);
 }
 
@@ -96,6 +106,8 @@ static void domain_free(void *data)
 {
 	struct test_domain *d = data;
 
+	/* Nobody has unmapped anything twice, or what somebody else mapped */
+	KUNIT_EXPECT_EQ(d->test, d->missed, 0);
 	pt_iommu_deinit(&d->amdv1.iommu);
 }
 
@@ -121,6 +133,7 @@ struct test_domain *test_domain(struct kunit *test)
 
 	d = kunit_kzalloc(test, sizeof(*d), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, d);
+	d->test = test;
 	d->domain.type = IOMMU_DOMAIN_UNMANAGED;
 	d->domain.ops = &domain_ops;
 	d->amdv1.iommu.nid = NUMA_NO_NODE;

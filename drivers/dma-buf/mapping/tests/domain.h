@@ -9,7 +9,11 @@
 #include <linux/dma-buf-mapping.h>
 #include <linux/generic_pt/iommu.h>
 #include <linux/iommu.h>
+#include <linux/sizes.h>
 #include <linux/spinlock.h>
+
+#define RW (IOMMU_READ | IOMMU_WRITE | IOMMU_CACHE)
+#define IOVA SZ_256M
 
 /* Domain ends below this IOVA, and its tables hold addresses below 2^51 */
 #define TEST_APERTURE BIT_ULL(48)
@@ -18,6 +22,7 @@
  * struct test_domain - a domain with an AMDv1 page table that no device uses
  * @domain: to be mapped into
  * @amdv1: its page table
+ * @test: the test that it belongs to
  * @top_lock: protects the top of @amdv1
  * @real: operations of @amdv1
  * @ops: what core sees of them: counted, and made to fail
@@ -28,13 +33,17 @@
  * @syncs: calls of iotlb_sync_map
  * @fail_sync: errno of iotlb_sync_map, 0 for none
  * @unmaps: calls that unmap
+ * @missed: those of them that found less than they were to unmap
  * @flushes: calls of iotlb_sync
+ * @last_unmap: when the last of @unmaps was, as a number that all domains share
+ * @last_flush: when the last of @flushes was
  */
 struct test_domain {
 	union {
 		struct iommu_domain domain;
 		struct pt_iommu_amdv1 amdv1;
 	};
+	struct kunit *test;
 	/* protects the top of @amdv1 */
 	spinlock_t top_lock;
 	const struct pt_iommu_ops *real;
@@ -46,7 +55,10 @@ struct test_domain {
 	unsigned int syncs;
 	int fail_sync;
 	unsigned int unmaps;
+	unsigned int missed;
 	unsigned int flushes;
+	unsigned int last_unmap;
+	unsigned int last_flush;
 };
 
 struct test_domain *test_domain(struct kunit *test);

@@ -4,6 +4,8 @@
  * counts what it is asked.
  */
 #include <kunit/device.h>
+#include <linux/dcache.h>
+#include <linux/debugfs.h>
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/err.h>
@@ -11,10 +13,12 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/kmsg_dump.h>
+#include <linux/lockdep.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mount.h>
 #include <linux/scatterlist.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uio.h>
@@ -104,6 +108,8 @@ static void exp_unmap_phys(struct dma_buf_attachment *attach,
 	struct test_exporter *exp = to_exporter(attach);
 
 	dma_resv_assert_held(attach->dmabuf->resv);
+	/* And no other lock, which the exporter could wait for in vain */
+	KUNIT_EXPECT_LE(exp->test, lockdep_depth(current), 1);
 	exp->calls.unmap_phys++;
 	if (exp->on_unmap_phys)
 		exp->on_unmap_phys(exp);
@@ -232,7 +238,7 @@ void test_expect_idle(struct test_exporter *exp)
 	KUNIT_EXPECT_EQ(test, exp->calls.map_phys, exp->calls.unmap_phys);
 	KUNIT_EXPECT_EQ(test, exp->calls.map_sgt, exp->calls.unmap_sgt);
 	KUNIT_EXPECT_TRUE(test, list_empty(&exp->dmabuf->attachments));
-	KUNIT_EXPECT_TRUE(test, list_empty(&exp->dmabuf->pals));
+	KUNIT_EXPECT_TRUE(test, list_empty(&exp->dmabuf->pal_indexes));
 }
 
 static void exporter_free(void *data)
@@ -275,6 +281,26 @@ struct test_exporter *test_exporter(struct kunit *test,
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, exp->dmabuf);
 	ret = kunit_add_action_or_reset(test, exporter_free, exp);
 	KUNIT_ASSERT_EQ(test, ret, 0);
+	return exp;
+}
+
+/**
+ * test_stating - make an exporter of a few types, with a buffer of 64 KiB
+ * @test: test that it lives as long as
+ * @entries: what it states
+ * @num: number of @entries
+ *
+ * Return: The exporter. The test ends if there is none.
+ */
+struct test_exporter *test_stating(struct kunit *test,
+				   const struct dma_buf_mapping_match *entries,
+				   unsigned int num)
+{
+	struct test_exporter *exp = test_exporter(test, &test_stated_ops, SZ_64K);
+
+	KUNIT_ASSERT_LE(test, num, TEST_MAX_ENTRIES);
+	memcpy(exp->entries, entries, num * sizeof(*entries));
+	exp->num_entries = num;
 	return exp;
 }
 
@@ -375,6 +401,44 @@ phys_addr_t test_list_paddr(const struct dma_buf_phys_list *list, size_t offset)
 	for (i = 0; offset >= list->ranges[i].len; i++)
 		offset -= list->ranges[i].len;
 	return list->ranges[i].paddr + offset;
+}
+
+/*
+ * Goes along table and list side by side, range by range. Tells the first
+ * offset at which they differ, or the size.
+ */
+size_t test_sgt_difference(struct sg_table *sgt,
+			   const struct dma_buf_phys_list *list)
+{
+	const struct phys_vec *range = list->ranges;
+	size_t size = test_list_size(list);
+	size_t offset = 0, used = 0;
+	struct scatterlist *sg;
+	int i;
+
+	for_each_sgtable_dma_sg(sgt, sg, i) {
+		dma_addr_t addr = sg_dma_address(sg);
+		size_t left = sg_dma_len(sg);
+
+		while (left && offset < size) {
+			size_t len = min(left, range->len - used);
+
+			if (addr != range->paddr + used)
+				return offset;
+			addr += len;
+			left -= len;
+			offset += len;
+			used += len;
+			if (used == range->len) {
+				range++;
+				used = 0;
+			}
+		}
+		/* Longer than the list */
+		if (left)
+			return size + left;
+	}
+	return offset;
 }
 
 static void detach(void *data)
@@ -499,6 +563,18 @@ const char *test_read_debugfs(struct kunit *test, const char *path)
 	return vec.iov_base;
 }
 
+/* The variable behind a file of debugfs, NULL if there is none */
+void *test_debugfs_value(const char *dir_name, const char *name)
+{
+	struct dentry *dir = debugfs_lookup(dir_name, NULL);
+	struct dentry *file = dir ? debugfs_lookup(name, dir) : NULL;
+	void *value = file ? d_inode(file)->i_private : NULL;
+
+	dput(file);
+	dput(dir);
+	return value;
+}
+
 /* Where the next line of the kernel's log will be */
 u64 test_log_end(void)
 {
@@ -523,6 +599,12 @@ unsigned int test_log_lines(u64 since, const char *text)
 		lines += !!strstr(line, text);
 	}
 	return lines;
+}
+
+void test_expect_text(struct kunit *test, const char *text, const char *part)
+{
+	KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(text, part),
+				  "no '%s' in '%s'", part, text);
 }
 
 /* A device that does DMA as far as @mask goes, without an IOMMU */

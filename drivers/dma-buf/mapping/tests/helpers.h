@@ -3,49 +3,6 @@
  * What the suites share: an exporter that says what it is told and counts what
  * it is asked.
  */
-/*
- * Notes of the bugs that the code which the mapping types replace had, numbered
- * for the tests to refer to, and what keeps each of them from coming back: a
- * KUnit test, a program of tools/testing/selftests/iommu, or the design.
- *
- * 33 SG offset computed in 32 bits       pal-to-sgt: notes33_one_range_above_8g,
- *                                        pal-to-iommu: notes33_notes34_*
- * 34 length cut at 4 GiB, no range,      pal: notes34_*, pal-to-sgt: notes34_*
- *    sum of lengths overflows
- * 35 entries split off page boundaries   pal-to-sgt: notes35_*
- * 36 unmap of an error or of no table    sgt: notes36_unmap_of_error_or_null
- * 37 memory goes while it is mapped      pal-to-sgt: notes37_*, and the counts
- *                                        of test_expect_idle() after each test
- * 38 revoke waits for what only it       pal-to-iommu: notes38_*;
- *    itself can unmap                    dmabuf_pci: decode, reset, close
- * 39 disabled with mappings live         dmabuf_pci: "once the exporter is closed"
- * 40 second cleanup of a revoked buffer  pal-to-iommu: notes40_notes42_*;
- *                                        dmabuf_pci: close, then unmap
- * 41 double free when an export fails    not by the series: vfio's export path
- *                                        is as it was, fixed
- * 42 export while revoked, un-revoke     pal, pal-to-iommu: notes42_*;
- *    that revokes                        dmabuf_pci: "without memory decode"
- * 43 revoke after the device is off      dmabuf_pci: reset, low power
- * 44 access by the CPU                   iommufd_dmabuf: access
- * 45 unpin without the lock              pal-to-iommu: notes45_*; all exporters'
- *                                        calls here assert it
- * 46 lock destroyed before the detach    cannot be: core detaches, and iommufd
- *                                        has no lock in a revoke;
- *                                        iommufd_dmabuf: close_before_unmap
- * 47 addresses read back from a domain   pal-to-iommu: notes47_*;
- *                                        iommufd_dmabuf: domains_come_and_go
- * 48 a single range only                 pal-to-iommu: notes48_*;
- *                                        iommufd_dmabuf: every_slice
- * 49 unmapped twice                      pal-to-iommu: notes49_*;
- *                                        iommufd_dmabuf: unmap_while_revoked
- * 50 attachment known after the lock     cannot be: iommufd has no callback that
- *                                        would use it
- * 51 dirty bits, leaks of a selftest     cannot be: no dirty bits of a dma-buf
- *                                        are read; iommufd_fail_nth: ranges
- * 52 uverbs' release, Kconfig            compile tests: with all users, with none
- * 53 exporter maps for DMA by itself     cannot be: a PAL exporter has no device
- *                                        to map for; pal-to-sgt does it
- */
 #ifndef __DMA_BUF_MAPPING_TESTS_HELPERS_H
 #define __DMA_BUF_MAPPING_TESTS_HELPERS_H
 
@@ -57,8 +14,10 @@
 
 #include "../hooks.h"
 #include "../internal.h"
+#include "../pal.h"
 
 #define TEST_MAX_ENTRIES 4
+#define PAGES(_n) ((size_t)(_n) * PAGE_SIZE)
 
 /**
  * struct test_exporter - an exporter and its one buffer
@@ -108,15 +67,16 @@ struct test_exporter {
 	char tried[64];
 };
 
-/* States @entries; with pin, without pin; of old; with a table; with both */
+/* States @entries; legacy; with a table; with @entries and a table */
 extern const struct dma_buf_ops test_stated_ops;
-extern const struct dma_buf_ops test_stated_nopin_ops;
 extern const struct dma_buf_ops test_legacy_ops;
 extern const struct dma_buf_ops test_table_ops;
 extern const struct dma_buf_ops test_table_and_match_ops;
+/* As test_stated_ops, but cannot pin */
+extern const struct dma_buf_ops test_stated_nopin_ops;
 
-extern const struct dma_buf_pal_exp_ops test_pal_ops;
 extern const struct dma_buf_sgt_exp_ops test_sgt_ops;
+extern const struct dma_buf_pal_exp_ops test_pal_ops;
 
 /* Importer's callbacks: revocable with p2p, and revocable without */
 extern const struct dma_buf_attach_ops test_p2p_importer;
@@ -124,10 +84,13 @@ extern const struct dma_buf_attach_ops test_nop2p_importer;
 
 struct test_exporter *test_exporter(struct kunit *test,
 				    const struct dma_buf_ops *ops, size_t size);
-struct test_exporter *test_pal_exporter(struct kunit *test,
-					const struct dma_buf_phys_list *list);
+struct test_exporter *test_stating(struct kunit *test,
+				   const struct dma_buf_mapping_match *entries,
+				   unsigned int num);
 void test_expect_idle(struct test_exporter *exp);
 
+struct test_exporter *test_pal_exporter(struct kunit *test,
+					const struct dma_buf_phys_list *list);
 size_t test_list_size(const struct dma_buf_phys_list *list);
 struct dma_buf_phys_list *test_list_alloc(struct kunit *test, size_t nr);
 struct dma_buf_phys_list *test_list(struct kunit *test,
@@ -137,6 +100,9 @@ struct dma_buf_phys_list *test_random_list(struct kunit *test,
 					   size_t max_pages);
 phys_addr_t test_list_paddr(const struct dma_buf_phys_list *list,
 			    size_t offset);
+size_t test_sgt_difference(struct sg_table *sgt,
+			   const struct dma_buf_phys_list *list);
+u32 test_random(struct rnd_state *rnd, u32 below);
 
 struct dma_buf_attachment *
 test_attach(struct test_exporter *exp, const struct dma_buf_mapping_match *imp,
@@ -153,9 +119,10 @@ void test_restore(struct test_exporter *exp);
 const char *test_describe(struct test_exporter *exp,
 			  struct dma_buf_attachment *attach);
 const char *test_read_debugfs(struct kunit *test, const char *path);
+void *test_debugfs_value(const char *dir, const char *name);
 u64 test_log_end(void);
 unsigned int test_log_lines(u64 since, const char *text);
+void test_expect_text(struct kunit *test, const char *text, const char *part);
 struct device *test_device(struct kunit *test, u64 mask);
-u32 test_random(struct rnd_state *rnd, u32 below);
 
 #endif /* __DMA_BUF_MAPPING_TESTS_HELPERS_H */

@@ -10,12 +10,13 @@
 #include <linux/slab.h>
 
 #include "../../internal.h"
+#include "../../pal.h"
 #include "examples.h"
 
 #define NR_WINDOWS 4
 
 struct unit {
-	struct dma_buf_pal *pal;	/* NULL while revoked */
+	struct dma_buf_pal_index *index;	/* NULL while revoked */
 	unsigned int open;
 	struct {
 		phys_addr_t paddr;
@@ -37,71 +38,71 @@ static int pal_to_window_match(struct dma_buf_attachment *attach,
 }
 
 /* The reservation lock is held for this one and those below */
-static int pal_to_window_restore(struct dma_buf_mapping *m)
+static int pal_to_window_open(struct dma_buf_mapping_attachment *ma)
 {
 	const struct dma_buf_extent *extent;
-	struct unit *unit = m->priv;
-	struct dma_buf_pal *pal;
+	struct unit *unit = ma->priv;
+	struct dma_buf_pal_index *index;
 	unsigned int i;
 
-	pal = dma_buf_pal_get(&m->attach);
-	if (IS_ERR(pal))
-		return PTR_ERR(pal);
-	if (pal->nr_extents > NR_WINDOWS) {
-		dma_buf_pal_put(&m->attach, pal);
+	index = dma_buf_pal_index_get(&ma->attach);
+	if (IS_ERR(index))
+		return PTR_ERR(index);
+	if (index->nr_extents > NR_WINDOWS) {
+		dma_buf_pal_index_put(&ma->attach, index);
 		return -ENOSPC;
 	}
 
-	for (i = 0, extent = pal->extents; i < pal->nr_extents; i++, extent++) {
+	for (i = 0, extent = index->extents; i < index->nr_extents; i++, extent++) {
 		unit->window[i].paddr = extent->paddr;
 		unit->window[i].len = dma_buf_extent_len(extent);
 	}
-	unit->open = pal->nr_extents;
-	unit->pal = pal;
+	unit->open = index->nr_extents;
+	unit->index = index;
 	return 0;
 }
 
 /* May be called for what is revoked already */
-static void pal_to_window_invalidate(struct dma_buf_mapping *m)
+static void pal_to_window_invalidate(struct dma_buf_mapping_attachment *ma)
 {
-	struct unit *unit = m->priv;
+	struct unit *unit = ma->priv;
 
-	if (!unit->pal)
+	if (!unit->index)
 		return;
 	unit->open = 0;
-	dma_buf_pal_put(&m->attach, unit->pal);
-	unit->pal = NULL;
+	dma_buf_pal_index_put(&ma->attach, unit->index);
+	unit->index = NULL;
 }
 
-static int pal_to_window_attach(struct dma_buf_mapping *m)
+static int pal_to_window_attach(struct dma_buf_mapping_attachment *ma)
 {
 	int ret;
 
-	m->priv = kzalloc_obj(struct unit);
-	if (!m->priv)
+	ma->priv = kzalloc_obj(struct unit);
+	if (!ma->priv)
 		return -ENOMEM;
-	ret = pal_to_window_restore(m);
+	ret = pal_to_window_open(ma);
 	if (ret)
-		kfree(m->priv);
+		kfree(ma->priv);
 	return ret;
 }
 
-static void pal_to_window_detach(struct dma_buf_mapping *m)
+static void pal_to_window_detach(struct dma_buf_mapping_attachment *ma)
 {
-	pal_to_window_invalidate(m);
-	kfree(m->priv);
+	pal_to_window_invalidate(ma);
+	kfree(ma->priv);
 }
 
 static struct dma_buf_mapping_converter pal_to_window = {
 	.name = "PAL -> example windows",
 	.exp_type = &dma_buf_mapping_pal,
 	.imp_type = &window_type,
-	.core_owned = true,
+	.core_revokes = true,
 	.match = pal_to_window_match,
 	.attach = pal_to_window_attach,
 	.detach = pal_to_window_detach,
 	.invalidate = pal_to_window_invalidate,
-	.restore = pal_to_window_restore,
+	.restore = pal_to_window_open,
 };
 
 /* Core's own are registered by dma_buf_mapping_init() */
@@ -134,11 +135,28 @@ struct dma_buf_attachment *window_attach(struct dma_buf *dmabuf)
 
 unsigned int windows_open(struct dma_buf_attachment *attach)
 {
-	struct unit *unit = to_mapping(attach)->priv;
+	struct unit *unit = to_mapping_attachment(attach)->priv;
 	unsigned int open;
 
 	dma_resv_lock(attach->dmabuf->resv, NULL);
 	open = unit->open;
 	dma_resv_unlock(attach->dmabuf->resv);
 	return open;
+}
+
+/* For the tests alone: what the unit's device reaches at a byte */
+bool window_translates(struct dma_buf_attachment *attach, size_t offset,
+		       phys_addr_t *paddr)
+{
+	struct unit *unit = to_mapping_attachment(attach)->priv;
+	unsigned int i;
+
+	for (i = 0; i < unit->open; i++) {
+		if (offset < unit->window[i].len) {
+			*paddr = unit->window[i].paddr + offset;
+			return true;
+		}
+		offset -= unit->window[i].len;
+	}
+	return false;
 }

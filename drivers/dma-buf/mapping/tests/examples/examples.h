@@ -67,5 +67,7 @@ int windows_init(void);
 void windows_exit(void);
 struct dma_buf_attachment *window_attach(struct dma_buf *dmabuf);
 unsigned int windows_open(struct dma_buf_attachment *attach);
+bool window_translates(struct dma_buf_attachment *attach, size_t offset,
+		       phys_addr_t *paddr);
 
 #endif /* __DMA_BUF_MAPPING_EXAMPLES_H */

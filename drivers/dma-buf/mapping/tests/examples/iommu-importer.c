@@ -15,7 +15,7 @@ int iommu_import(struct iommu_importer *imp, struct dma_buf *dmabuf,
 {
 	const struct dma_buf_mapping_match match = DMA_BUF_IMAPPING_IOMMU();
 	struct dma_buf_attachment *attach;
-	unsigned long align, phase;
+	unsigned long align, align_offset;
 	int ret;
 
 	attach = dma_buf_mapping_attach(dmabuf, &match, 1, NULL, NULL);
@@ -23,8 +23,8 @@ int iommu_import(struct iommu_importer *imp, struct dma_buf *dmabuf,
 		return PTR_ERR(attach);
 
 	/* A place above @lowest where the domain can use large pages */
-	align = dma_buf_iommu_iova_align(attach, 0, dmabuf->size, &phase);
-	imp->iova = ALIGN(lowest, align) + phase;
+	align = dma_buf_iommu_iova_align(attach, 0, dmabuf->size, &align_offset);
+	imp->iova = ALIGN(lowest, align) + align_offset;
 
 	ret = dma_buf_iommu_map(attach, domain, imp->iova, 0, dmabuf->size,
 				IOMMU_READ | IOMMU_WRITE | IOMMU_CACHE, 0);

@@ -6,13 +6,14 @@
  */
 #include <linux/bits.h>
 #include <linux/dma-buf.h>
+#include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/err.h>
 #include <linux/fcntl.h>
 #include <linux/gfp.h>
-#include <linux/io.h>
+#include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/overflow.h>
+#include <linux/scatterlist.h>
 #include <linux/slab.h>
 
 #include "examples.h"
@@ -46,11 +47,11 @@ struct link_exp_ops {
 		.type = &link_type, .data = (_fabric),           \
 	})
 
-/* The exporter: the link for those it joins, for others what core converts */
+/* The exporter: the link for those it joins, for others a scatterlist */
 struct link_buffer {
 	const struct fabric *fabric;
 	u64 address;
-	struct dma_buf_phys_list phys;
+	unsigned long page;
 };
 
 static u64 link_buffer_address(struct dma_buf_attachment *attach)
@@ -64,22 +65,43 @@ static const struct link_exp_ops link_exp_ops = {
 	.address = link_buffer_address,
 };
 
-static const struct dma_buf_phys_list *
-link_map_phys(struct dma_buf_attachment *attach)
+static struct sg_table *link_map_sgt(struct dma_buf_attachment *attach,
+				     enum dma_data_direction dir)
 {
 	struct link_buffer *buf = attach->dmabuf->priv;
+	struct sg_table *sgt;
+	int ret;
 
-	return &buf->phys;
+	sgt = kzalloc_obj(*sgt);
+	if (!sgt)
+		return ERR_PTR(-ENOMEM);
+	ret = sg_alloc_table(sgt, 1, GFP_KERNEL);
+	if (ret)
+		goto err_free;
+	sg_set_page(sgt->sgl, virt_to_page((void *)buf->page), PAGE_SIZE, 0);
+	ret = dma_map_sgtable(attach->dev, sgt, dir, 0);
+	if (ret)
+		goto err_table;
+	return sgt;
+
+err_table:
+	sg_free_table(sgt);
+err_free:
+	kfree(sgt);
+	return ERR_PTR(ret);
 }
 
-static void link_unmap_phys(struct dma_buf_attachment *attach,
-			    const struct dma_buf_phys_list *phys)
+static void link_unmap_sgt(struct dma_buf_attachment *attach,
+			   struct sg_table *sgt, enum dma_data_direction dir)
 {
+	dma_unmap_sgtable(attach->dev, sgt, dir, 0);
+	sg_free_table(sgt);
+	kfree(sgt);
 }
 
-static const struct dma_buf_pal_exp_ops link_pal_ops = {
-	.map_phys = link_map_phys,
-	.unmap_phys = link_unmap_phys,
+static const struct dma_buf_sgt_exp_ops link_sgt_ops = {
+	.map = link_map_sgt,
+	.unmap = link_unmap_sgt,
 };
 
 static int link_match_mapping(struct dma_buf_match_args *args)
@@ -87,7 +109,7 @@ static int link_match_mapping(struct dma_buf_match_args *args)
 	struct link_buffer *buf = args->attach->dmabuf->priv;
 	const struct dma_buf_mapping_match mappings[] = {
 		LINK_EMAPPING(&link_exp_ops, buf->fabric),
-		DMA_BUF_EMAPPING_PAL(&link_pal_ops, 0, NULL),
+		DMA_BUF_EMAPPING_SGT(&link_sgt_ops),
 	};
 
 	return dma_buf_match_mapping(args, mappings, ARRAY_SIZE(mappings));
@@ -97,7 +119,7 @@ static void link_release(struct dma_buf *dmabuf)
 {
 	struct link_buffer *buf = dmabuf->priv;
 
-	free_page((unsigned long)phys_to_virt(buf->phys.ranges[0].paddr));
+	free_page(buf->page);
 	kfree(buf);
 }
 
@@ -111,19 +133,15 @@ struct dma_buf *link_export(const struct fabric *fabric)
 	DEFINE_DMA_BUF_EXPORT_INFO(info);
 	struct dma_buf *dmabuf = ERR_PTR(-ENOMEM);
 	struct link_buffer *buf;
-	unsigned long page;
 
-	buf = kzalloc(struct_size(buf, phys.ranges, 1), GFP_KERNEL);
+	buf = kzalloc_obj(*buf);
 	if (!buf)
 		return dmabuf;
-	page = get_zeroed_page(GFP_KERNEL);
-	if (!page)
+	buf->page = get_zeroed_page(GFP_KERNEL);
+	if (!buf->page)
 		goto err_free;
 	buf->fabric = fabric;
 	buf->address = BIT_ULL(56);	/* of a real link, its hardware's */
-	buf->phys.nr_ranges = 1;
-	buf->phys.ranges[0].paddr = virt_to_phys((void *)page);
-	buf->phys.ranges[0].len = PAGE_SIZE;
 
 	info.ops = &link_ops;
 	info.size = PAGE_SIZE;
@@ -133,7 +151,7 @@ struct dma_buf *link_export(const struct fabric *fabric)
 	if (!IS_ERR(dmabuf))
 		return dmabuf;
 
-	free_page(page);
+	free_page(buf->page);
 err_free:
 	kfree(buf);
 	return dmabuf;

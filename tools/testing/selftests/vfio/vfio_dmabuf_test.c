@@ -1,0 +1,1027 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The BAR of one PCI device as a dma-buf of one or several ranges in an IOAS,
+ * where another PCI device reads and writes through it: while it is mapped,
+ * while it is revoked and after it is restored.
+ *
+ * Usage: vfio_dmabuf_test [options] BDF BDF
+ *
+ * One of the devices is moved by a driver of the library and does the DMA, the
+ * other one has a BAR of at least 1 MiB that behaves as memory, such as QEMU's
+ * edu and ivshmem.
+ *
+ * Whether a DMA arrived is decided by the bytes: a copy in memory says what
+ * each byte of the BAR has to be. That a translation is gone is decided by the
+ * fault that the IOMMU reports, as a BAR may be out of reach for other reasons.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <linux/pci_regs.h>
+#include <linux/sizes.h>
+#include <linux/vfio.h>
+
+#include <libvfio.h>
+
+#include "kselftest_harness.h"
+
+#define BUFINFO			"/sys/kernel/debug/dma_buf/bufinfo"
+#define MAPPING_NAME		"PAL -> iommu_domain"
+
+#define PAGE			SZ_4K
+#define BUF_SIZE		(4 * PAGE)
+
+/* Crosses the borders of ranges, if there are some. */
+#define SLICE_START		PAGE
+#define SLICE_LENGTH		(3 * PAGE)
+
+/* Where things are mapped, all within the 28 bits that edu has. */
+#define IOVA_WHOLE		0x1000000UL
+#define IOVA_SLICE		0x2000000UL
+#define IOVA_READ_ONLY		0x2800000UL
+#define IOVA_COPY		0x3000000UL
+#define IOVA_LATE		0x3800000UL
+#define IOVA_SCRATCH		0x4000000UL
+#define IOVA_FREE		0x5000000UL
+#define IOVA_ALLOWED		0x8000000UL
+#define IOVA_ALLOWED_LAST	0x80fffffUL
+
+/* More than one DMA of edu for a page, so that borders are within a DMA. */
+#define MAX_DMA			2048
+
+static const char *exporter_bdf;
+static const char *dma_bdf;
+
+FIXTURE(dmabuf) {
+	struct iommu *iommu;
+
+	/* Has the BAR. */
+	struct vfio_pci_device *exporter;
+	struct vfio_pci_bar *bar;
+	u32 bar_index;
+	/* What the bytes of the BAR have to be. */
+	u8 *expected;
+	size_t bar_size;
+
+	/* Does the DMA, in the IOAS of @iommu unless it is moved. */
+	struct vfio_pci_device *dma;
+	struct dma_region scratch;
+	u32 second_ioas;
+
+	const struct vfio_region_dma_range *ranges;
+	u32 nr_ranges;
+	int fd;
+	u64 ino;
+	int kmsg;
+};
+
+FIXTURE_VARIANT(dmabuf) {
+	struct vfio_region_dma_range ranges[3];
+	u32 nr_ranges;
+};
+
+FIXTURE_VARIANT_ADD(dmabuf, one_range) {
+	.ranges = {
+		{ .offset = 0x40000, .length = 4 * PAGE },
+	},
+	.nr_ranges = 1,
+};
+
+/* Out of order, with holes between. */
+FIXTURE_VARIANT_ADD(dmabuf, three_ranges) {
+	.ranges = {
+		{ .offset = 0x80000, .length = 2 * PAGE },
+		{ .offset = 0x10000, .length = PAGE },
+		{ .offset = 0x40000, .length = PAGE },
+	},
+	.nr_ranges = 3,
+};
+
+/* Bytes: where they are in the BAR, and what they should be there. */
+
+static void fresh_bytes(u8 *bytes, size_t count)
+{
+	static u64 state = 0x9e3779b97f4a7c15UL;
+
+	for (; count; count--) {
+		state ^= state << 13;
+		state ^= state >> 7;
+		state ^= state << 17;
+		*bytes++ = state >> 32;
+	}
+}
+
+/* Offset in the BAR of a byte of the buffer. */
+static size_t in_bar(FIXTURE_DATA(dmabuf) * self, size_t offset)
+{
+	u32 i;
+
+	for (i = 0; offset >= self->ranges[i].length; i++)
+		offset -= self->ranges[i].length;
+	return self->ranges[i].offset + offset;
+}
+
+static void expect_bytes(FIXTURE_DATA(dmabuf) * self, size_t start,
+			 const u8 *bytes, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		self->expected[in_bar(self, start + i)] = bytes[i];
+}
+
+static void get_expected(FIXTURE_DATA(dmabuf) * self, size_t start, u8 *bytes,
+			 size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		bytes[i] = self->expected[in_bar(self, start + i)];
+}
+
+static void write_by_cpu(FIXTURE_DATA(dmabuf) * self, size_t start,
+			 const u8 *bytes, size_t count)
+{
+	u8 *bar = self->bar->vaddr;
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		bar[in_bar(self, start + i)] = bytes[i];
+	expect_bytes(self, start, bytes, count);
+}
+
+/* All of the BAR is compared, so that a stray write anywhere is seen. */
+static bool bar_is_right(FIXTURE_DATA(dmabuf) * self)
+{
+	size_t i, first = 0, wrong = 0;
+	u8 *bar = self->bar->vaddr;
+
+	if (!memcmp(bar, self->expected, self->bar_size))
+		return true;
+
+	for (i = 0; i < self->bar_size; i++)
+		if (bar[i] != self->expected[i] && !wrong++)
+			first = i;
+	ksft_print_msg("%zu bytes of the BAR are wrong; at 0x%zx expected 0x%02x, found 0x%02x\n",
+		       wrong, first, self->expected[first], bar[first]);
+	return false;
+}
+
+static bool same_bytes(iova_t iova, const u8 *found, const u8 *wanted,
+		       size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		if (found[i] == wanted[i])
+			continue;
+		ksft_print_msg("DMA read of IOVA 0x%lx: expected 0x%02x, found 0x%02x\n",
+			       iova + i, wanted[i], found[i]);
+		return false;
+	}
+	return true;
+}
+
+/* DMA */
+
+static void dma_write(FIXTURE_DATA(dmabuf) * self, iova_t iova,
+		      const u8 *bytes, size_t count)
+{
+	memcpy(self->scratch.vaddr, bytes, count);
+	VFIO_ASSERT_EQ(vfio_pci_driver_memcpy(self->dma, IOVA_SCRATCH, iova,
+					      count), 0);
+}
+
+static void dma_read(FIXTURE_DATA(dmabuf) * self, iova_t iova, u8 *bytes,
+		     size_t count)
+{
+	memset(self->scratch.vaddr, 0, count);
+	VFIO_ASSERT_EQ(vfio_pci_driver_memcpy(self->dma, iova, IOVA_SCRATCH,
+					      count), 0);
+	memcpy(bytes, self->scratch.vaddr, count);
+}
+
+/* Pieces of half a DMA and then whole ones put page borders inside of a DMA. */
+static size_t next_piece(size_t done, size_t length)
+{
+	size_t piece = done ? MAX_DMA : MAX_DMA / 2;
+
+	return min(length - done, piece);
+}
+
+static bool writes_arrive(FIXTURE_DATA(dmabuf) * self, iova_t iova,
+			  size_t start, size_t length)
+{
+	u8 bytes[MAX_DMA];
+	size_t done, piece;
+
+	for (done = 0; done < length; done += piece) {
+		piece = next_piece(done, length);
+		fresh_bytes(bytes, piece);
+		dma_write(self, iova + done, bytes, piece);
+		expect_bytes(self, start + done, bytes, piece);
+	}
+	return bar_is_right(self);
+}
+
+static bool reads_arrive(FIXTURE_DATA(dmabuf) * self, iova_t iova,
+			 size_t start, size_t length)
+{
+	u8 bytes[MAX_DMA], found[MAX_DMA];
+	size_t done, piece;
+
+	for (done = 0; done < length; done += piece) {
+		piece = next_piece(done, length);
+		fresh_bytes(bytes, piece);
+		write_by_cpu(self, start + done, bytes, piece);
+		dma_read(self, iova + done, found, piece);
+		if (!same_bytes(iova + done, found, bytes, piece))
+			return false;
+	}
+	return bar_is_right(self);
+}
+
+/*
+ * A shorter look at a mapping: beyond its first page, where the next range
+ * may begin, and back from its first bytes.
+ */
+static bool dma_arrives(FIXTURE_DATA(dmabuf) * self, iova_t iova, size_t start,
+			size_t length)
+{
+	size_t probe = min_t(size_t, length, PAGE + MAX_DMA / 2);
+
+	ksft_print_msg("DMA to and from IOVA 0x%lx\n", iova);
+	return writes_arrive(self, iova, start, probe) &&
+	       reads_arrive(self, iova, start, MAX_DMA / 2);
+}
+
+static bool whole_arrives(FIXTURE_DATA(dmabuf) * self)
+{
+	return dma_arrives(self, IOVA_WHOLE + PAGE, PAGE, 3 * PAGE);
+}
+
+static bool slice_arrives(FIXTURE_DATA(dmabuf) * self)
+{
+	return dma_arrives(self, IOVA_SLICE, SLICE_START, SLICE_LENGTH);
+}
+
+/* With the DMA device moved to another domain and back. */
+static bool arrives_in(FIXTURE_DATA(dmabuf) * self, u32 pt_id, iova_t iova,
+		       size_t start, size_t length)
+{
+	bool ok;
+
+	vfio_device_attach_iommufd_pt(self->dma->fd, pt_id);
+	ok = dma_arrives(self, iova, start, length);
+	vfio_device_attach_iommufd_pt(self->dma->fd, self->iommu->ioas_id);
+	return ok;
+}
+
+/* What the kernel says of DMA that has no translation. */
+
+static void forget_faults(FIXTURE_DATA(dmabuf) * self)
+{
+	lseek(self->kmsg, 0, SEEK_END);
+}
+
+static bool fault_logged(FIXTURE_DATA(dmabuf) * self, iova_t iova)
+{
+	char record[1024], address[32];
+	ssize_t len;
+
+	snprintf_assert(address, sizeof(address), "%lx", iova);
+	/* EPIPE says that records were lost, not that there is none. */
+	while ((len = read(self->kmsg, record, sizeof(record) - 1)) > 0 ||
+	       errno == EPIPE) {
+		record[max_t(ssize_t, len, 0)] = 0;
+		if (!strcasestr(record, "fault") ||
+		    !strcasestr(record, address))
+			continue;
+		record[strcspn(record, "\n")] = 0;
+		ksft_print_msg("kernel log: %s\n", strchr(record, ';') + 1);
+		return true;
+	}
+	return false;
+}
+
+/* Drivers log a few faults in some seconds, and say nothing of others. */
+static bool iommu_faults(FIXTURE_DATA(dmabuf) * self, iova_t iova)
+{
+	time_t end = time(NULL) + 15;
+	u8 bytes[MAX_DMA];
+
+	do {
+		if (fault_logged(self, iova))
+			return true;
+		dma_read(self, iova, bytes, MAX_DMA);
+	} while (time(NULL) < end);
+
+	ksft_print_msg("expected a fault at IOVA 0x%lx in the kernel log, found none\n",
+		       iova);
+	return false;
+}
+
+/*
+ * What is written is not seen here if memory decode is off: bar_is_right()
+ * tells when it is on again.
+ */
+static bool dma_is_lost(FIXTURE_DATA(dmabuf) * self, iova_t iova, size_t start)
+{
+	u8 bytes[MAX_DMA], found[MAX_DMA], kept[MAX_DMA];
+
+	ksft_print_msg("DMA to and from IOVA 0x%lx, which should be lost\n",
+		       iova);
+	forget_faults(self);
+	get_expected(self, start, kept, MAX_DMA);
+	fresh_bytes(bytes, MAX_DMA);
+	dma_write(self, iova, bytes, MAX_DMA);
+	dma_read(self, iova, found, MAX_DMA);
+	if (memcmp(found, kept, MAX_DMA))
+		return iommu_faults(self, iova);
+
+	ksft_print_msg("DMA read of IOVA 0x%lx: expected nothing, found bytes of the BAR\n",
+		       iova);
+	return false;
+}
+
+/*
+ * The second page is one that whole_arrives() has had in the IOTLB, where a
+ * translation may outlive the one in the page tables. The first page is not.
+ */
+static bool whole_is_lost(FIXTURE_DATA(dmabuf) * self)
+{
+	return dma_is_lost(self, IOVA_WHOLE + PAGE, PAGE) &&
+	       dma_is_lost(self, IOVA_WHOLE, 0);
+}
+
+static bool slice_is_lost(FIXTURE_DATA(dmabuf) * self)
+{
+	return dma_is_lost(self, IOVA_SLICE, SLICE_START);
+}
+
+/* What debugfs says of the buffer. */
+
+struct bufinfo {
+	u32 attachments;
+	u32 to_domain;
+	u32 revoked;
+};
+
+static bool is_our_entry(FIXTURE_DATA(dmabuf) * self, const char *line)
+{
+	u64 ino;
+
+	return sscanf(line, "%*s %*s %*s %*s %*s %lu", &ino) == 1 &&
+	       ino == self->ino;
+}
+
+static void count_line(struct bufinfo *info, const char *line)
+{
+	if (strncmp(line, "\t-\t", 3))
+		return;
+	info->attachments++;
+	info->to_domain += !!strstr(line, MAPPING_NAME);
+	info->revoked += !!strstr(line, "\trevoked");
+}
+
+static bool read_bufinfo(FIXTURE_DATA(dmabuf) * self, struct bufinfo *info)
+{
+	bool ours = false, found = false;
+	char line[512];
+	FILE *file;
+
+	memset(info, 0, sizeof(*info));
+	file = fopen(BUFINFO, "r");
+	VFIO_ASSERT_NOT_NULL(file, "Failed to open %s\n", BUFINFO);
+	while (fgets(line, sizeof(line), file)) {
+		if (is_our_entry(self, line)) {
+			found = true;
+			ours = true;
+		}
+		if (!ours)
+			continue;
+		ksft_print_msg("bufinfo: %s", line);
+		count_line(info, line);
+		if (!strncmp(line, "Total", 5))
+			ours = false;
+	}
+	VFIO_ASSERT_EQ(fclose(file), 0);
+	if (!found)
+		ksft_print_msg("expected inode %lu in %s, found it not\n",
+			       self->ino, BUFINFO);
+	return found;
+}
+
+static bool bufinfo_says(FIXTURE_DATA(dmabuf) * self, bool revoked)
+{
+	struct bufinfo info;
+
+	if (!read_bufinfo(self, &info))
+		return false;
+	if (info.attachments && info.to_domain == info.attachments &&
+	    info.revoked == (revoked ? info.attachments : 0))
+		return true;
+	ksft_print_msg("expected all to be '%s' and %s, found %u of %u, %u revoked\n",
+		       MAPPING_NAME, revoked ? "revoked" : "not revoked",
+		       info.to_domain, info.attachments, info.revoked);
+	return false;
+}
+
+/* Calls */
+
+static void set_decode(FIXTURE_DATA(dmabuf) * self, bool on)
+{
+	ksft_print_msg("turn memory decode of %s %s\n", exporter_bdf,
+		       on ? "on" : "off");
+	if (on)
+		vfio_pci_cmd_set(self->exporter, PCI_COMMAND_MEMORY);
+	else
+		vfio_pci_cmd_clear(self->exporter, PCI_COMMAND_MEMORY);
+}
+
+static int export_ranges(FIXTURE_DATA(dmabuf) * self)
+{
+	return vfio_pci_dmabuf_export(self->exporter, self->bar_index,
+				      self->ranges, self->nr_ranges);
+}
+
+static int copy_to_second(FIXTURE_DATA(dmabuf) * self, iova_t src,
+			  size_t length, iova_t dst)
+{
+	u32 flags = DMABUF_MAP_FLAGS | IOMMU_IOAS_MAP_FIXED_IOVA;
+
+	return __iommu_ioas_copy(self->iommu, flags, self->iommu->ioas_id, src,
+				 length, self->second_ioas, &dst);
+}
+
+static int unmap_second(FIXTURE_DATA(dmabuf) * self, iova_t iova, size_t length)
+{
+	return __iommu_ioas_unmap(self->iommu, self->second_ioas, iova, length,
+				  NULL);
+}
+
+static void map_whole(FIXTURE_DATA(dmabuf) * self)
+{
+	dmabuf_map_fixed(self->iommu, self->fd, 0, BUF_SIZE, IOVA_WHOLE);
+}
+
+static void map_slice(FIXTURE_DATA(dmabuf) * self)
+{
+	dmabuf_map_fixed(self->iommu, self->fd, SLICE_START, SLICE_LENGTH,
+			 IOVA_SLICE);
+}
+
+/* Making the devices ours */
+
+static void open_exporter(FIXTURE_DATA(dmabuf) * self)
+{
+	self->exporter = vfio_pci_device_init(exporter_bdf, self->iommu);
+	/* A domain comes and goes with the DMA device alone. */
+	vfio_device_detach_iommufd_pt(self->exporter->fd);
+	vfio_pci_cmd_set(self->exporter, PCI_COMMAND_MEMORY);
+
+	self->bar = vfio_pci_largest_mapped_bar(self->exporter);
+	VFIO_ASSERT_NOT_NULL(self->bar);
+	self->bar_index = self->bar - self->exporter->bars;
+	self->bar_size = self->bar->info.size;
+}
+
+static void *alloc_memory(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	VFIO_ASSERT_NE(memory, MAP_FAILED);
+	return memory;
+}
+
+static void open_dma(FIXTURE_DATA(dmabuf) * self)
+{
+	u32 flags = DMABUF_MAP_FLAGS | IOMMU_IOAS_MAP_FIXED_IOVA;
+	struct dma_region *region;
+	iova_t iova = IOVA_SCRATCH;
+
+	self->dma = vfio_pci_device_init(dma_bdf, self->iommu);
+	region = &self->dma->driver.region;
+	region->size = SZ_2M;
+	region->vaddr = alloc_memory(region->size);
+	region->iova = 0xc000000;
+	iommu_map(self->iommu, region);
+	vfio_pci_driver_init(self->dma);
+
+	self->scratch.size = PAGE;
+	self->scratch.vaddr = alloc_memory(PAGE);
+	self->scratch.iova = IOVA_SCRATCH;
+	iommu_map(self->iommu, &self->scratch);
+
+	/* What drivers have in their region is not needed in the second one. */
+	self->second_ioas = iommu_ioas_alloc(self->iommu);
+	VFIO_ASSERT_EQ(__iommu_ioas_map(self->iommu, self->second_ioas, flags,
+					self->scratch.vaddr, PAGE, &iova), 0);
+}
+
+static void take_inode(FIXTURE_DATA(dmabuf) * self)
+{
+	struct stat st;
+
+	VFIO_ASSERT_EQ(fstat(self->fd, &st), 0);
+	self->ino = st.st_ino;
+}
+
+FIXTURE_SETUP(dmabuf)
+{
+	self->fd = -1;
+	self->kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ASSERT_LE(0, self->kmsg);
+
+	self->iommu = iommu_init(MODE_IOMMUFD);
+	open_exporter(self);
+	self->expected = malloc_assert(self->bar_size);
+	fresh_bytes(self->expected, self->bar_size);
+	memcpy(self->bar->vaddr, self->expected, self->bar_size);
+	if (!bar_is_right(self))
+		SKIP(return, "BAR %u of %s does not behave as memory",
+		     self->bar_index, exporter_bdf);
+	open_dma(self);
+
+	self->ranges = variant->ranges;
+	self->nr_ranges = variant->nr_ranges;
+	self->fd = export_ranges(self);
+	take_inode(self);
+	map_whole(self);
+}
+
+FIXTURE_TEARDOWN(dmabuf)
+{
+	if (self->fd >= 0)
+		close(self->fd);
+	if (self->dma)
+		vfio_pci_device_cleanup(self->dma);
+	if (self->exporter)
+		vfio_pci_device_cleanup(self->exporter);
+	iommu_cleanup(self->iommu);
+	free(self->expected);
+	close(self->kmsg);
+}
+
+TEST_F(dmabuf, writes_arrive)
+{
+	ASSERT_TRUE(writes_arrive(self, IOVA_WHOLE, 0, BUF_SIZE));
+}
+
+TEST_F(dmabuf, reads_arrive)
+{
+	ASSERT_TRUE(reads_arrive(self, IOVA_WHOLE, 0, BUF_SIZE));
+}
+
+TEST_F(dmabuf, bufinfo)
+{
+	ASSERT_TRUE(bufinfo_says(self, false));
+}
+
+TEST_F(dmabuf, slice)
+{
+	map_slice(self);
+	ASSERT_TRUE(writes_arrive(self, IOVA_SLICE, SLICE_START, SLICE_LENGTH));
+	ASSERT_TRUE(reads_arrive(self, IOVA_SLICE, SLICE_START, SLICE_LENGTH));
+}
+
+TEST_F_TIMEOUT(dmabuf, chosen_iova, 120)
+{
+	iova_t iova;
+
+	ASSERT_EQ(0, __iommu_ioas_allow_iovas(self->iommu, self->iommu->ioas_id,
+					      IOVA_ALLOWED, IOVA_ALLOWED_LAST));
+	iova = dmabuf_map(self->iommu, self->fd, 0, BUF_SIZE);
+	ksft_print_msg("the kernel chose IOVA 0x%lx\n", iova);
+	ASSERT_LE(IOVA_ALLOWED, iova);
+	ASSERT_GE(IOVA_ALLOWED_LAST, iova + BUF_SIZE - 1);
+	ASSERT_TRUE(dma_arrives(self, iova + PAGE, PAGE, 3 * PAGE));
+
+	/* The page that was just used, and one that was not */
+	dmabuf_unmap(self->iommu, iova, BUF_SIZE);
+	ASSERT_TRUE(dma_is_lost(self, iova + PAGE, PAGE));
+	ASSERT_TRUE(dma_is_lost(self, iova, 0));
+	ASSERT_TRUE(bar_is_right(self));
+}
+
+TEST_F(dmabuf, read_only)
+{
+	u32 flags = IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_FIXED_IOVA;
+	iova_t iova = IOVA_READ_ONLY;
+	u8 bytes[MAX_DMA];
+
+	ASSERT_EQ(0, __iommu_ioas_map_file(self->iommu, self->iommu->ioas_id,
+					   flags, self->fd, 0, BUF_SIZE, &iova));
+	ASSERT_TRUE(reads_arrive(self, iova, 0, 2 * MAX_DMA));
+	fresh_bytes(bytes, sizeof(bytes));
+	dma_write(self, iova, bytes, sizeof(bytes));
+	ASSERT_TRUE(bar_is_right(self));
+	dmabuf_unmap(self->iommu, iova, BUF_SIZE);
+}
+
+TEST_F(dmabuf, second_domain)
+{
+	u32 hwpt;
+
+	hwpt = iommu_hwpt_alloc(self->iommu, self->dma->devid,
+				self->iommu->ioas_id);
+	ASSERT_TRUE(arrives_in(self, hwpt, IOVA_WHOLE + PAGE, PAGE, 3 * PAGE));
+	iommu_destroy(self->iommu, hwpt);
+	ASSERT_TRUE(whole_arrives(self));
+}
+
+TEST_F(dmabuf, copy)
+{
+	ASSERT_EQ(0, copy_to_second(self, IOVA_WHOLE, BUF_SIZE, IOVA_COPY));
+	ASSERT_TRUE(arrives_in(self, self->second_ioas, IOVA_COPY + PAGE, PAGE,
+			       3 * PAGE));
+}
+
+/* Without memory decode DMA does not arrive. */
+TEST_F_TIMEOUT(dmabuf, decode_off, 120)
+{
+	map_slice(self);
+	ASSERT_TRUE(whole_arrives(self));
+	ASSERT_TRUE(slice_arrives(self));
+
+	set_decode(self, false);
+	ASSERT_TRUE(bufinfo_says(self, true));
+	ASSERT_TRUE(whole_is_lost(self));
+	ASSERT_TRUE(slice_is_lost(self));
+
+	set_decode(self, true);
+	ksft_print_msg("no byte that was written meanwhile may be in the BAR\n");
+	ASSERT_TRUE(bar_is_right(self));
+	ASSERT_TRUE(bufinfo_says(self, false));
+	ASSERT_TRUE(whole_arrives(self));
+	ASSERT_TRUE(slice_arrives(self));
+}
+
+/* All that can change while the buffer is revoked. */
+TEST_F_TIMEOUT(dmabuf, change_while_revoked, 120)
+{
+	u32 hwpt;
+
+	map_slice(self);
+	ASSERT_EQ(0, copy_to_second(self, IOVA_WHOLE, BUF_SIZE, IOVA_COPY));
+	ASSERT_TRUE(arrives_in(self, self->second_ioas, IOVA_COPY + PAGE, PAGE,
+			       3 * PAGE));
+
+	set_decode(self, false);
+	ASSERT_EQ(0, copy_to_second(self, IOVA_SLICE, SLICE_LENGTH, IOVA_LATE));
+	hwpt = iommu_hwpt_alloc(self->iommu, self->dma->devid,
+				self->iommu->ioas_id);
+	ASSERT_EQ(0, unmap_second(self, IOVA_COPY, BUF_SIZE));
+
+	set_decode(self, true);
+	ASSERT_TRUE(bar_is_right(self));
+	ASSERT_TRUE(bufinfo_says(self, false));
+	ASSERT_TRUE(whole_arrives(self));
+	ASSERT_TRUE(slice_arrives(self));
+
+	/* The copy that was added is whole, so is the domain. */
+	ASSERT_TRUE(arrives_in(self, self->second_ioas, IOVA_LATE, SLICE_START,
+			       SLICE_LENGTH));
+	ASSERT_TRUE(arrives_in(self, hwpt, IOVA_WHOLE + PAGE, PAGE, 3 * PAGE));
+	ASSERT_TRUE(arrives_in(self, hwpt, IOVA_SLICE, SLICE_START,
+			       SLICE_LENGTH));
+	iommu_destroy(self->iommu, hwpt);
+
+	/* The mapping that was removed stays away. */
+	vfio_device_attach_iommufd_pt(self->dma->fd, self->second_ioas);
+	ASSERT_TRUE(dma_is_lost(self, IOVA_COPY + PAGE, PAGE));
+	ASSERT_TRUE(dma_is_lost(self, IOVA_COPY, 0));
+	ASSERT_TRUE(bar_is_right(self));
+	vfio_device_attach_iommufd_pt(self->dma->fd, self->iommu->ioas_id);
+}
+
+TEST_F(dmabuf, decode_off_and_on_often)
+{
+	int i;
+
+	map_slice(self);
+	for (i = 0; i < 5; i++) {
+		set_decode(self, false);
+		set_decode(self, true);
+	}
+	ASSERT_TRUE(whole_arrives(self));
+	ASSERT_TRUE(slice_arrives(self));
+}
+
+/* A revoked buffer is not imported, with or without an import before. */
+TEST_F(dmabuf, map_while_revoked)
+{
+	int fd;
+
+	set_decode(self, false);
+	EXPECT_EQ(-ENODEV, __dmabuf_map_fixed(self->iommu, self->fd, 0,
+					      BUF_SIZE, IOVA_FREE));
+	EXPECT_TRUE(bufinfo_says(self, true));
+
+	fd = export_ranges(self);
+	EXPECT_EQ(-ENODEV, __dmabuf_map_fixed(self->iommu, fd, 0, BUF_SIZE,
+					      IOVA_FREE));
+	set_decode(self, true);
+	ASSERT_EQ(0, __dmabuf_map_fixed(self->iommu, fd, 0, BUF_SIZE,
+					IOVA_FREE));
+	ASSERT_TRUE(dma_arrives(self, IOVA_FREE + PAGE, PAGE, 3 * PAGE));
+	ASSERT_EQ(0, close(fd));
+}
+
+static bool can_reset(FIXTURE_DATA(dmabuf) * self)
+{
+	return self->exporter->info.flags & VFIO_DEVICE_FLAGS_RESET;
+}
+
+TEST_F_TIMEOUT(dmabuf, reset, 120)
+{
+	if (!can_reset(self))
+		SKIP(return, "%s has no reset of its own", exporter_bdf);
+
+	map_slice(self);
+	ASSERT_TRUE(whole_arrives(self));
+	vfio_pci_device_reset(self->exporter);
+	ASSERT_TRUE(bar_is_right(self));
+	ASSERT_TRUE(bufinfo_says(self, false));
+	ASSERT_TRUE(whole_arrives(self));
+	ASSERT_TRUE(slice_arrives(self));
+}
+
+/*
+ * What is restored at the end does not tell that it was revoked before: see a
+ * fault in between, at a page that the IOTLB has had. The DMA is started some
+ * time before the reset, for how slow both are depends on the devices.
+ */
+TEST_F_TIMEOUT(dmabuf, reset_revokes, 120)
+{
+	bool faulted = false;
+	int i;
+
+	if (!can_reset(self))
+		SKIP(return, "%s has no reset of its own", exporter_bdf);
+
+	forget_faults(self);
+	for (i = 0; i < 20 && !faulted; i++) {
+		ASSERT_TRUE(whole_arrives(self));
+		ASSERT_FALSE(fault_logged(self, IOVA_WHOLE + PAGE));
+		vfio_pci_driver_memcpy_start(self->dma, IOVA_WHOLE + PAGE,
+					     IOVA_SCRATCH, MAX_DMA, 1);
+		usleep((i * 10 + 50) % 100 * 1000);
+		vfio_pci_device_reset(self->exporter);
+		ASSERT_EQ(0, vfio_pci_driver_memcpy_wait(self->dma));
+		/* The log is written by an interrupt's thread. */
+		usleep(10000);
+		faulted = fault_logged(self, IOVA_WHOLE + PAGE);
+	}
+	ASSERT_TRUE(faulted);
+	ASSERT_TRUE(bar_is_right(self));
+	ASSERT_TRUE(whole_arrives(self));
+}
+
+static int low_power(FIXTURE_DATA(dmabuf) * self, u32 flags)
+{
+	return __vfio_device_feature(self->exporter->fd,
+				     VFIO_DEVICE_FEATURE_SET | flags, NULL, 0);
+}
+
+TEST_F_TIMEOUT(dmabuf, low_power, 120)
+{
+	if (low_power(self, VFIO_DEVICE_FEATURE_PROBE |
+			    VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY))
+		SKIP(return, "%s has no low power state", exporter_bdf);
+
+	ASSERT_TRUE(whole_arrives(self));
+	ASSERT_EQ(0, low_power(self, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY));
+	ASSERT_TRUE(bufinfo_says(self, true));
+	ASSERT_TRUE(whole_is_lost(self));
+
+	ASSERT_EQ(0, low_power(self, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
+	ASSERT_TRUE(bar_is_right(self));
+	ASSERT_TRUE(bufinfo_says(self, false));
+	ASSERT_TRUE(whole_arrives(self));
+}
+
+/* A dma-buf of which the exporter knows no mapping types. */
+TEST_F(dmabuf, legacy_exporter)
+{
+	int fd = __udmabuf_create(PAGE);
+
+	if (fd == -ENOENT)
+		SKIP(return, "no /dev/udmabuf");
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EOPNOTSUPP, __dmabuf_map_fixed(self->iommu, fd, 0, PAGE,
+						  IOVA_FREE));
+	ASSERT_EQ(0, close(fd));
+}
+
+/* Only what was mapped as a whole is unmapped, and only as a whole. */
+TEST_F(dmabuf, unmap_part)
+{
+	map_slice(self);
+	EXPECT_EQ(-ENOENT, __dmabuf_unmap(self->iommu, IOVA_WHOLE, PAGE));
+	EXPECT_EQ(-ENOENT, __dmabuf_unmap(self->iommu,
+					  IOVA_WHOLE + BUF_SIZE - PAGE, PAGE));
+	EXPECT_EQ(-ENOENT, __dmabuf_unmap(self->iommu, IOVA_WHOLE + PAGE, PAGE));
+
+	ASSERT_TRUE(bufinfo_says(self, false));
+	ASSERT_TRUE(whole_arrives(self));
+	ASSERT_TRUE(slice_arrives(self));
+}
+
+/* Maps that are refused, and leave nothing behind. */
+static const struct {
+	const char *what;
+	u64 start;
+	u64 length;
+	iova_t iova;
+	int wanted;
+} bad_maps[] = {
+	{ "slice that begins behind the buffer",
+	  BUF_SIZE, PAGE, IOVA_FREE, -EINVAL },
+	{ "slice that ends behind the buffer",
+	  BUF_SIZE - PAGE, 2 * PAGE, IOVA_FREE, -EINVAL },
+	{ "slice longer than the buffer",
+	  0, BUF_SIZE + PAGE, IOVA_FREE, -EINVAL },
+	{ "slice whose end overflows",
+	  -PAGE, 2 * PAGE, IOVA_FREE, -EOVERFLOW },
+	{ "zero length",
+	  0, 0, IOVA_FREE, -EINVAL },
+	{ "zero length within the buffer",
+	  PAGE, 0, IOVA_FREE, -EINVAL },
+	{ "length that is not aligned",
+	  0, PAGE + 512, IOVA_FREE, -EINVAL },
+	{ "IOVA that is not aligned",
+	  0, PAGE, IOVA_FREE + 512, -EINVAL },
+	{ "offset that is not aligned",
+	  512, PAGE, IOVA_FREE, -EINVAL },
+	{ "IOVA and offset that are not aligned alike",
+	  512, PAGE, IOVA_FREE + 512, -EINVAL },
+	{ "IOVA that is mapped",
+	  0, BUF_SIZE, IOVA_WHOLE, -EEXIST },
+	{ "IOVA whose end is mapped",
+	  0, BUF_SIZE, IOVA_WHOLE - PAGE, -EEXIST },
+};
+
+TEST_F(dmabuf, refused_maps)
+{
+	struct bufinfo before, after;
+	int i;
+
+	map_slice(self);
+	ASSERT_TRUE(read_bufinfo(self, &before));
+	for (i = 0; i < ARRAY_SIZE(bad_maps); i++) {
+		EXPECT_EQ(bad_maps[i].wanted,
+			  __dmabuf_map_fixed(self->iommu, self->fd,
+					     bad_maps[i].start,
+					     bad_maps[i].length,
+					     bad_maps[i].iova)) {
+			TH_LOG("%s", bad_maps[i].what);
+		}
+		ASSERT_TRUE(read_bufinfo(self, &after));
+		EXPECT_EQ(before.attachments, after.attachments) {
+			TH_LOG("%s", bad_maps[i].what);
+		}
+	}
+
+	ASSERT_TRUE(bufinfo_says(self, false));
+	ASSERT_TRUE(whole_arrives(self));
+	ASSERT_TRUE(slice_arrives(self));
+}
+
+/* Exports that are refused. */
+TEST_F(dmabuf, refused_exports)
+{
+	const struct {
+		const char *what;
+		struct vfio_region_dma_range range;
+		u32 nr_ranges;
+		u32 index;
+		int wanted;
+	} bad_exports[] = {
+		{ "no range", {}, 0, self->bar_index, -EINVAL },
+		{ "offset that is not aligned",
+		  { 512, PAGE }, 1, self->bar_index, -EINVAL },
+		{ "length that is not aligned",
+		  { 0, PAGE + 512 }, 1, self->bar_index, -EINVAL },
+		{ "zero length",
+		  { 0, 0 }, 1, self->bar_index, -EINVAL },
+		{ "range that ends behind the BAR",
+		  { self->bar_size - PAGE, 2 * PAGE }, 1, self->bar_index,
+		  -EINVAL },
+		{ "range whose end overflows",
+		  { -PAGE, 2 * PAGE }, 1, self->bar_index, -EOVERFLOW },
+		{ "config space",
+		  { 0, PAGE }, 1, VFIO_PCI_CONFIG_REGION_INDEX, -ENODEV },
+	};
+	int i;
+
+	ASSERT_TRUE(vfio_pci_dmabuf_supported(self->exporter));
+	for (i = 0; i < ARRAY_SIZE(bad_exports); i++) {
+		EXPECT_EQ(bad_exports[i].wanted,
+			  __vfio_pci_dmabuf_export(self->exporter,
+						   bad_exports[i].index,
+						   &bad_exports[i].range,
+						   bad_exports[i].nr_ranges)) {
+			TH_LOG("%s", bad_exports[i].what);
+		}
+	}
+}
+
+/* A dma-buf that is closed stays mapped. */
+TEST_F_TIMEOUT(dmabuf, close_buffer, 120)
+{
+	map_slice(self);
+	ASSERT_EQ(0, close(self->fd));
+	self->fd = -1;
+	ASSERT_TRUE(bufinfo_says(self, false));
+	ASSERT_TRUE(whole_arrives(self));
+	ASSERT_TRUE(slice_arrives(self));
+
+	set_decode(self, false);
+	set_decode(self, true);
+	ASSERT_TRUE(whole_arrives(self));
+}
+
+/* What a device that is closed has exported is gone for good. */
+TEST_F_TIMEOUT(dmabuf, close_exporter, 180)
+{
+	map_slice(self);
+	ASSERT_EQ(0, copy_to_second(self, IOVA_SLICE, SLICE_LENGTH, IOVA_COPY));
+	ASSERT_TRUE(whole_arrives(self));
+	ASSERT_TRUE(slice_arrives(self));
+
+	ksft_print_msg("close %s\n", exporter_bdf);
+	vfio_pci_device_cleanup(self->exporter);
+	self->exporter = NULL;
+	ASSERT_TRUE(bufinfo_says(self, true));
+	ASSERT_TRUE(whole_is_lost(self));
+	ASSERT_TRUE(slice_is_lost(self));
+
+	/* Nothing has changed in the BAR, nor is it reached again. */
+	open_exporter(self);
+	ASSERT_TRUE(bar_is_right(self));
+	ASSERT_TRUE(bufinfo_says(self, true));
+	ASSERT_TRUE(whole_is_lost(self));
+	ASSERT_TRUE(bar_is_right(self));
+
+	ASSERT_EQ(0, __dmabuf_unmap(self->iommu, IOVA_WHOLE, BUF_SIZE));
+	ASSERT_EQ(0, __dmabuf_unmap(self->iommu, IOVA_SLICE, SLICE_LENGTH));
+	ASSERT_EQ(0, unmap_second(self, IOVA_COPY, SLICE_LENGTH));
+	ASSERT_EQ(0, close(self->fd));
+
+	self->fd = export_ranges(self);
+	take_inode(self);
+	map_whole(self);
+	ASSERT_TRUE(whole_arrives(self));
+}
+
+/*
+ * Physical address and chosen IOVA agree in as many bits as a large page has,
+ * if the slice has such a page.
+ */
+TEST_F(dmabuf, aligned_iova)
+{
+	struct vfio_region_dma_range range = {
+		.offset = 0x55000,
+		.length = SZ_4M - 0x55000,
+	};
+	size_t start = SZ_2M - range.offset - PAGE;
+	iova_t iova;
+	u64 phys;
+	int fd;
+
+	if (self->bar_size < SZ_4M)
+		SKIP(return, "BAR %u of %s has less than 4 MiB",
+		     self->bar_index, exporter_bdf);
+
+	phys = sysfs_bar_start_get(exporter_bdf, self->bar_index);
+	fd = vfio_pci_dmabuf_export(self->exporter, self->bar_index, &range, 1);
+	iova = dmabuf_map(self->iommu, fd, 0, range.length);
+	ksft_print_msg("the kernel chose IOVA 0x%lx for physical address 0x%llx\n",
+		       iova, phys + range.offset);
+	EXPECT_EQ((phys + range.offset) % SZ_2M, iova % SZ_2M);
+
+	/* From small pages to the large one. */
+	self->ranges = &range;
+	ASSERT_TRUE(dma_arrives(self, iova + start, start, 3 * PAGE));
+	ASSERT_EQ(0, close(fd));
+}
+
+int main(int argc, char *argv[])
+{
+	if (getpagesize() != PAGE)
+		ksft_exit_skip("needs pages of 4 KiB\n");
+	vfio_selftests_get_dmabuf_bdfs(&argc, argv, SZ_1M, &exporter_bdf,
+				       &dma_bdf);
+	if (!sysfs_iommu_present(dma_bdf))
+		ksft_exit_skip("%s is not behind an IOMMU\n", dma_bdf);
+
+	return test_harness_run(argc, argv);
+}

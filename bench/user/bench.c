@@ -84,6 +84,9 @@ static void set_identity(void)
 struct bar {
 	struct iommu *iommu;
 	struct vfio_pci_device *device;
+	/* Those of the first */
+	int iommufd;
+	u32 ioas_id;
 	int dmabuf;
 	u64 call_map;
 	u64 call_unmap;
@@ -95,6 +98,8 @@ static void open_bar(struct bar *bar, const char *bdf)
 	struct vfio_pci_bar *largest;
 
 	bar->iommu = iommu_init(MODE_IOMMUFD);
+	bar->iommufd = bar->iommu->iommufd;
+	bar->ioas_id = bar->iommu->ioas_id;
 	bar->device = vfio_pci_device_init(bdf, bar->iommu);
 	vfio_pci_cmd_set(bar->device, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	largest = vfio_pci_largest_mapped_bar(bar->device);
@@ -105,29 +110,39 @@ static void open_bar(struct bar *bar, const char *bdf)
 					     &range, 1);
 }
 
+/* The calls themselves, as the library's would add their own to the counts */
+
 static u64 map(const struct bar *bar, u64 start, u64 length, u64 *count)
 {
-	u64 before, iova;
-	int ret;
+	u64 before = __rdtsc();
+	struct iommu_ioas_map_file args = {
+		.size = sizeof(args),
+		.flags = DMABUF_MAP_FLAGS,
+		.ioas_id = bar->ioas_id,
+		.fd = bar->dmabuf,
+		.start = start,
+		.length = length,
+	};
 
-	before = __rdtsc();
-	ret = __dmabuf_map(bar->iommu, bar->dmabuf, start, length, &iova);
+	ioctl_assert(bar->iommufd, IOMMU_IOAS_MAP_FILE, &args);
 	before = __rdtsc() - before;
-	VFIO_ASSERT_EQ(ret, 0);
 	if (before < *count)
 		*count = before;
-	return iova;
+	return args.iova;
 }
 
 static void unmap(const struct bar *bar, u64 iova, u64 length, u64 *count)
 {
-	u64 before;
-	int ret;
+	u64 before = __rdtsc();
+	struct iommu_ioas_unmap args = {
+		.size = sizeof(args),
+		.ioas_id = bar->ioas_id,
+		.iova = iova,
+		.length = length,
+	};
 
-	before = __rdtsc();
-	ret = __dmabuf_unmap(bar->iommu, iova, length);
+	ioctl_assert(bar->iommufd, IOMMU_IOAS_UNMAP, &args);
 	before = __rdtsc() - before;
-	VFIO_ASSERT_EQ(ret, 0);
 	if (before < *count)
 		*count = before;
 }
@@ -216,22 +231,27 @@ static void map_first_page(const struct bar *bar)
 static void measure_call(struct bar *bar)
 {
 	static char page[SZ_4K] __attribute__((aligned(SZ_4K))) = { 1 };
-	u32 flags = IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE;
-	u64 iova, before, count;
-	int i, ret;
+	u64 before, count;
+	int i;
 
 	bar->call_map = -1;
 	bar->call_unmap = -1;
 	for (i = 0; i < REPEATS; i++) {
-		iova = 0;
+		struct iommu_ioas_map args;
+
 		before = __rdtsc();
-		ret = __iommu_ioas_map(bar->iommu, bar->iommu->ioas_id, flags,
-				       page, SZ_4K, &iova);
+		args = (struct iommu_ioas_map){
+			.size = sizeof(args),
+			.flags = DMABUF_MAP_FLAGS,
+			.ioas_id = bar->ioas_id,
+			.user_va = (uintptr_t)page,
+			.length = SZ_4K,
+		};
+		ioctl_assert(bar->iommufd, IOMMU_IOAS_MAP, &args);
 		count = __rdtsc() - before;
-		VFIO_ASSERT_EQ(ret, 0);
 		if (count < bar->call_map)
 			bar->call_map = count;
-		unmap(bar, iova, SZ_4K, &bar->call_unmap);
+		unmap(bar, args.iova, SZ_4K, &bar->call_unmap);
 	}
 }
 

@@ -11,7 +11,9 @@
 
 BEGIN { FS = OFS = "," }
 
-/^#/ { tools[++files] = $0; next }
+# The first line says what it was counted with
+FNR == 1 { tools[++files] = substr($0, 3) }
+/^#/ { next }
 
 { key = $1 OFS $2 OFS $3 OFS $4 OFS $5 OFS $6 }
 
@@ -55,9 +57,9 @@ function check(key,   limit) {
 
 END {
 	if (make)
-		print "# What make test holds the series to; of bench/guard --update, on " substr(tools[1], 3)
+		print "# " tools[1] "\n# What make test holds the series to; made by make bench-figures"
 	else
-		print "guard: the figures are of " substr(tools[1], 3) "\nguard: this is             " substr(tools[2], 3)
+		print "guard: the figures are of " tools[1] "\nguard: this is             " tools[2]
 	for (i = 1; i <= nr; i++) {
 		measure(keys[i])
 		if (!(kind[keys[i]] in seen)) {

@@ -8,10 +8,9 @@
 tap_results() {
 	awk -v OFS='\t' -v program="${2:-}" '
 		function plan_ends(at,   name) {
-			if (planned[at] == "") return
 			for (name = above[at] != "" ? above[at] : "all"; done[at] < planned[at]; done[at]++)
 				print suite_of(at, name), name ": one of " planned[at] " that did not report", "fail"
-			planned[at] = ""
+			planned[at] = done[at] = 0
 		}
 		function plans_end(from,   at) { for (at = deepest + 0; at >= from; at -= 4) plan_ends(at) }
 		function suite_of(at, name) { return above[4] != "" && at >= 4 ? above[4] : program != "" ? program : name }
@@ -26,8 +25,8 @@ tap_results() {
 		program == "kernel-log" { next }
 		/^ *K?TAP version / { plans_end(depth); next }
 		/^ *1\.\.[0-9]+/ {
+			# May come before the tests or after them
 			planned[depth] = $1; sub(/^1\.\./, "", planned[depth]); planned[depth] += 0
-			done[depth] = 0
 			if (depth > deepest) deepest = depth
 			next
 		}

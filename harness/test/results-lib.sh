@@ -7,14 +7,17 @@
 # planned and did not report, and a list of tests that was never begun, is a failure.
 tap_results() {
 	awk -v OFS='\t' -v program="${2:-}" '
+		function add(suite, name, result) { results[++n] = suite OFS name OFS result }
 		function plan_ends(at,   name) {
 			for (name = above[at] != "" ? above[at] : "all"; done[at] < planned[at]; done[at]++)
-				print suite_of(at, name), name ": one of " planned[at] " that did not report", "fail"
+				add(suite_of(at, name), name ": one of " planned[at] " that did not report", "fail")
 			planned[at] = done[at] = 0
 		}
 		function plans_end(from,   at) { for (at = deepest + 0; at >= from; at -= 4) plan_ends(at) }
 		function suite_of(at, name) { return above[4] != "" && at >= 4 ? above[4] : program != "" ? program : name }
 		{ sub(/\r$/, ""); sub(/^\[ *[0-9]+\.[0-9]+\] /, ""); depth = match($0, /[^ ]/) - 1 }
+		# What an emulator that crashed has shown is no result
+		/^qemu-run: again$/ { delete above; delete done; delete planned; n = 0; program = ""; next }
 		match($0, /qemu-run: (begin|end|commands|[0-9]+ complaints)/) {
 			plans_end(0)
 			delete above
@@ -41,9 +44,9 @@ tap_results() {
 			if (above[depth + 4] == name) { delete above[depth + 4]; next }
 			where = suite_of(depth, name)
 			for (i = depth; i > 0; i -= 4) if (above[i] != where) name = above[i] "." name
-			print where, name, result
+			add(where, name, result)
 		}
-		END { plans_end(0) }' "$1"
+		END { plans_end(0); for (i = 1; i <= n; i++) print results[i] }' "$1"
 }
 
 # sum_results: passed, failed and skipped of what tap_results says on stdin

@@ -18,6 +18,7 @@ load_machine() {
 	memory=2G
 	processors=2
 	console=ttyS0
+	config=every			# the file of harness/config of which the kernel has to have all, if any
 	iommu=intel-iommu,intremap=on
 	kind=				# the name of what runs in all machines of a kind
 	suites=				# of KUnit, if it is of the kind route
@@ -55,6 +56,11 @@ machines_of() {
 		load_machine "$name"
 		[[ $1 != "$name" && $1 != "$kind" ]] || echo "$name"
 	done
+}
+
+# lacks_of FOLDER: what the kernel that is built there does not have of what the machine asks for
+lacks_of() {
+	[[ -z $config ]] || grep -vxFf "$1/.config" <(grep '^CONFIG_' "$ROOT/harness/config/$config.config") || true
 }
 
 # kvm_works KERNEL INITRAMFS: does KVM boot Linux here? A device file says little, and a QEMU that starts

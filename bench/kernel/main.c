@@ -144,6 +144,8 @@ static int find_devices(void)
 	if (!bench_provider)
 		return -ENODEV;
 
+	/* As of a GPU: else no entry would be longer than 64 KiB */
+	dma_set_max_seg_size(&bench_client->dev, UINT_MAX);
 	ret = dma_set_mask_and_coherent(&bench_client->dev, DMA_BIT_MASK(64));
 	return ret ?: pcim_p2pdma_init(bench_provider);
 }

@@ -68,13 +68,15 @@ static const struct dma_buf_sgt_exp_ops sgt_ops = {
 	.unmap = unmap_dma_buf,
 };
 
-static const struct dma_buf_mapping_match mappings[] = {
-	{ .type = &dma_buf_mapping_sgt, .exp_ops = &sgt_ops },
-};
+static int match_mapping(struct dma_buf_match_args *args)
+{
+	const struct dma_buf_mapping_match sgt = DMA_BUF_EMAPPING_SGT(&sgt_ops);
+
+	return dma_buf_match_mapping(args, &sgt, 1);
+}
 
 static const struct dma_buf_ops stated_ops = {
-	.mappings = mappings,
-	.num_mappings = ARRAY_SIZE(mappings),
+	.match_mapping = match_mapping,
 	.release = release,
 };
 #endif

@@ -80,10 +80,14 @@ struct dma_buf_sgt_exp_ops {
 /**
  * enum dma_buf_phys_attr - attributes of the memory that a PAL describes
  * @DMA_BUF_PHYS_MMIO: the ranges are device memory, which has no pages and is
- *	not cached. Without it they are ordinary, cacheable memory.
+ *	not cached. Without it they are ordinary, cacheable memory, and every
+ *	page of theirs has a &struct page.
+ * @DMA_BUF_PHYS_READ_ONLY: the importer may read the memory and not write it.
+ *	A mapping by which it could write fails with -EACCES.
  */
 enum dma_buf_phys_attr {
 	DMA_BUF_PHYS_MMIO = BIT(0),
+	DMA_BUF_PHYS_READ_ONLY = BIT(1),
 };
 
 /**
@@ -95,7 +99,8 @@ enum dma_buf_phys_attr {
  *
  * Core refuses a list with -EINVAL unless it has at least one range, each range
  * has a length, starts and ends on a page boundary and ends within
- * &phys_addr_t, and the lengths add up to &dma_buf.size.
+ * &phys_addr_t, and the lengths add up to &dma_buf.size. With
+ * CONFIG_DMABUF_DEBUG also if ordinary memory has no pages.
  */
 struct dma_buf_phys_list {
 	/**
@@ -142,6 +147,14 @@ struct dma_buf_pal_exp_ops {
 	 * @attach is left. Cannot fail, and is called for a revoked buffer just
 	 * as well.
 	 *
+	 * With an IOMMU that is lazy (iommu.strict=0, which no untrusted device
+	 * gets) the device of an importer of SGT may have one thing left: where
+	 * no IOVA range was free for the buffer as a whole, and each entry was
+	 * mapped by itself, the IOTLB may remember entries until the queue of
+	 * the DMA API is flushed. That is at most 10 ms away, or 1 s where all
+	 * processors share a queue. A device that was told to stop, as a revoke
+	 * has its importer do, makes no use of that.
+	 *
 	 * Context: May sleep. The reservation lock is held, and no other lock
 	 * of core.
 	 */
@@ -158,11 +171,18 @@ struct dma_buf_pal_exp_ops {
 struct dma_buf_mapping_match {
 	/** @type: the mapping type, which has to be registered */
 	struct dma_buf_mapping_type *type;
-	/**
-	 * @exp_ops: exporter's side: the operations that @type prescribes,
-	 * which have to live as long as the dma-buf
-	 */
-	const void *exp_ops;
+	union {
+		/** @sgt_ops: exporter's side of SGT */
+		const struct dma_buf_sgt_exp_ops *sgt_ops;
+		/** @pal_ops: exporter's side of PAL */
+		const struct dma_buf_pal_exp_ops *pal_ops;
+		/**
+		 * @exp_ops: exporter's side of a driver's own type, NULL if
+		 * that has none. Of all three, the operations have to live as
+		 * long as the dma-buf.
+		 */
+		const void *exp_ops;
+	};
 	/**
 	 * @dev: importer's side: device that does the DMA, NULL for none. It
 	 * becomes &dma_buf_attachment.dev.
@@ -229,7 +249,9 @@ struct dma_buf_mapping_type {
 	/* private: core's */
 	struct list_head node;
 	atomic_t users;
+	bool (*exp_ops_valid)(const struct dma_buf_mapping_match *exp);
 	bool registered;
+	bool permanent;
 	bool exporter_only;
 	bool importer_only;
 };
@@ -282,7 +304,7 @@ extern struct dma_buf_mapping_type dma_buf_mapping_iommu;
  */
 #define DMA_BUF_EMAPPING_SGT(_ops)                                       \
 	((struct dma_buf_mapping_match) {                                \
-		.type = &dma_buf_mapping_sgt, .exp_ops = (_ops),         \
+		.type = &dma_buf_mapping_sgt, .sgt_ops = (_ops),         \
 	})
 
 /**
@@ -308,7 +330,7 @@ extern struct dma_buf_mapping_type dma_buf_mapping_iommu;
  */
 #define DMA_BUF_EMAPPING_PAL(_ops, _attrs, _provider)                    \
 	((struct dma_buf_mapping_match) {                                \
-		.type = &dma_buf_mapping_pal, .exp_ops = (_ops),         \
+		.type = &dma_buf_mapping_pal, .pal_ops = (_ops),         \
 		.pal = { .provider = (_provider), .attrs = (_attrs) },   \
 	})
 
@@ -330,6 +352,11 @@ extern struct dma_buf_mapping_type dma_buf_mapping_iommu;
  */
 #define DMA_BUF_IOMMU_SMALL_PAGES BIT(0)
 
+/**
+ * DMA_BUF_IOMMU_WALK_DIRTY - for dma_buf_iommu_walk_begin(): look for dirty bits
+ */
+#define DMA_BUF_IOMMU_WALK_DIRTY BIT(0)
+
 int dma_buf_mapping_type_register(struct dma_buf_mapping_type *type);
 int dma_buf_mapping_type_unregister(struct dma_buf_mapping_type *type);
 
@@ -347,8 +374,10 @@ dma_buf_mapping_attach(struct dma_buf *dmabuf,
 const char *dma_buf_mapping_name(struct dma_buf_attachment *attach);
 const void *dma_buf_mapping_exp_ops(struct dma_buf_attachment *attach,
 				    const struct dma_buf_mapping_type *type);
+bool dma_buf_mapping_agreed_on(struct dma_buf_attachment *attach,
+			       const void *exp_ops);
 
-void dma_buf_restore_mappings(struct dma_buf *dmabuf);
+int dma_buf_restore_mappings(struct dma_buf *dmabuf);
 
 int dma_buf_iommu_map(struct dma_buf_attachment *attach,
 		      struct iommu_domain *domain, unsigned long iova,
@@ -357,6 +386,7 @@ int dma_buf_iommu_map(struct dma_buf_attachment *attach,
 int dma_buf_iommu_unmap(struct dma_buf_attachment *attach,
 			struct iommu_domain *domain, unsigned long iova,
 			size_t length);
+int dma_buf_iommu_check_prot(struct dma_buf_attachment *attach, int prot);
 unsigned long dma_buf_iommu_iova_align(struct dma_buf_attachment *attach,
 				       size_t offset, size_t length,
 				       unsigned long *align_offset);
@@ -364,7 +394,9 @@ unsigned long dma_buf_iommu_iova_align(struct dma_buf_attachment *attach,
 /* Held between the two calls around a walk of a domain */
 token_context_lock(dma_buf_iommu_walk);
 
-bool dma_buf_iommu_walk_begin(struct dma_buf_attachment *attach)
+bool dma_buf_iommu_walk_begin(struct dma_buf_attachment *attach,
+			      struct iommu_domain *domain, unsigned long iova,
+			      unsigned int flags)
 	__cond_acquires(true, dma_buf_iommu_walk);
 void dma_buf_iommu_walk_end(struct dma_buf_attachment *attach)
 	__releases(dma_buf_iommu_walk);

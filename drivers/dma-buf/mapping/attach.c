@@ -8,12 +8,26 @@
 #include <linux/err.h>
 #include <linux/export.h>
 #include <linux/list.h>
+#include <linux/memcontrol.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include <trace/events/dma_buf.h>
 
 #include "hooks.h"
 #include "internal.h"
+
+static void get_owner(struct dma_buf_mapping_owner *owner)
+{
+	owner->memcg = get_mem_cgroup_from_current();
+	owner->pid = task_pid_nr(current);
+	get_task_comm(owner->comm, current);
+}
+
+static void put_owner(struct dma_buf_mapping_owner *owner)
+{
+	mem_cgroup_put(owner->memcg);
+}
 
 static struct dma_buf_attachment *
 attach(struct dma_buf *dmabuf, struct device *dev,
@@ -40,6 +54,8 @@ attach(struct dma_buf *dmabuf, struct device *dev,
 	ret = dma_buf_mapping_negotiate(ma, imp, num_imp);
 	if (ret)
 		goto err_free;
+	if (dma_buf_mapping_core_revokes(&ma->attach))
+		get_owner(&ma->owner);
 
 	if (dmabuf->ops->attach) {
 		ret = dmabuf->ops->attach(dmabuf, &ma->attach);
@@ -47,12 +63,16 @@ attach(struct dma_buf *dmabuf, struct device *dev,
 			goto err_put;
 	}
 
-	/* In one hold of the lock, so that a revoke finds what is in use listed */
+	/*
+	 * Listed first, as an exporter may look at who is attached when it pins.
+	 * One hold of the lock, so that no revoke meets an attachment halfway.
+	 */
 	dma_resv_lock(dmabuf->resv, NULL);
+	list_add(&ma->attach.node, &dmabuf->attachments);
 	if (ma->converter && ma->converter->attach)
 		ret = ma->converter->attach(ma);
-	if (!ret)
-		list_add(&ma->attach.node, &dmabuf->attachments);
+	if (ret)
+		list_del(&ma->attach.node);
 	dma_resv_unlock(dmabuf->resv);
 	if (ret)
 		goto err_detach;
@@ -60,12 +80,14 @@ attach(struct dma_buf *dmabuf, struct device *dev,
 	/* Reads no name of the dma-buf, and so needs no name_lock */
 	trace_dma_buf_dynamic_attach(dmabuf, &ma->attach, !!importer_ops,
 				     ma->attach.dev);
+	trace_dma_buf_mapping_agreed(&ma->attach);
 	return &ma->attach;
 
 err_detach:
 	if (dmabuf->ops->detach)
 		dmabuf->ops->detach(dmabuf, &ma->attach);
 err_put:
+	put_owner(&ma->owner);
 	dma_buf_mapping_put_agreed(ma);
 err_free:
 	kfree(ma);
@@ -87,8 +109,10 @@ err_free:
  * Return: The attachment, or an ERR_PTR(): -EINVAL if a list is empty, the
  * importer's has an entry that it cannot state or one of SGT without a device,
  * or the exporter's is wrong; -EOPNOTSUPP if exporter and importer have nothing
- * in common; -ENODEV if the buffer is revoked and the mapping begins here, as in
- * an iommu_domain; -ENOMEM; what the exporter refused with.
+ * in common. Where the mapping begins here, as in an iommu_domain, also: -ENODEV
+ * if the buffer is revoked; -ERESTARTSYS for a signal while the exporter's own
+ * work on the memory goes on; -EOPNOTSUPP for device memory whose exporter does
+ * not let the importer have it. -ENOMEM; what the exporter refused with.
  */
 struct dma_buf_attachment *
 dma_buf_mapping_attach(struct dma_buf *dmabuf,
@@ -147,6 +171,7 @@ void dma_buf_mapping_detach(struct dma_buf_attachment *attach)
 	trace_dma_buf_detach(dmabuf, attach, !!attach->importer_ops,
 			     attach->dev);
 
+	put_owner(&ma->owner);
 	dma_buf_mapping_put_agreed(ma);
 	kfree(ma);
 }

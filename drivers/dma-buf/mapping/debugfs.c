@@ -24,10 +24,17 @@
 void dma_buf_mapping_describe(struct dma_buf_attachment *attach,
 			      struct seq_file *s)
 {
-	seq_printf(s, "\t%s\t%s%s\n",
-		   attach->dev ? dev_name(attach->dev) : "-",
-		   dma_buf_mapping_name(attach),
-		   to_mapping_attachment(attach)->revoked ? "\trevoked" : "");
+	struct dma_buf_mapping_attachment *ma = to_mapping_attachment(attach);
+	struct dma_buf_mapping_count count;
+
+	seq_printf(s, "\t%s\t%s", attach->dev ? dev_name(attach->dev) : "-",
+		   dma_buf_mapping_name(attach));
+	if (dma_buf_mapping_core_revokes(attach)) {
+		count = dma_buf_mapping_count(ma);
+		seq_printf(s, "\t%zu of %zu mappings in place",
+			   count.recorded - count.out, count.recorded);
+	}
+	seq_puts(s, ma->revoked ? "\trevoked\n" : "\n");
 }
 
 static const char *owner_name(struct module *owner)
@@ -44,6 +51,14 @@ static const char *type_sides(const struct dma_buf_mapping_type *type)
 	return "exporter, importer";
 }
 
+/* Core's own are not counted */
+static void show_uses(struct seq_file *s, bool permanent, const atomic_t *users)
+{
+	if (!permanent)
+		seq_printf(s, "\t%d uses", atomic_read(users));
+	seq_putc(s, '\n');
+}
+
 static int mapping_types_show(struct seq_file *s, void *unused)
 {
 	struct dma_buf_mapping_converter *conv;
@@ -51,14 +66,16 @@ static int mapping_types_show(struct seq_file *s, void *unused)
 
 	guard(rwsem_read)(&dma_buf_mapping_registry_lock);
 	seq_puts(s, "Types:\n");
-	list_for_each_entry(type, &dma_buf_mapping_types, node)
-		seq_printf(s, "\t%s\t%s\t%s\t%d uses\n", type->name,
-			   type_sides(type), owner_name(type->owner),
-			   atomic_read(&type->users));
+	list_for_each_entry(type, &dma_buf_mapping_types, node) {
+		seq_printf(s, "\t%s\t%s\t%s", type->name, type_sides(type),
+			   owner_name(type->owner));
+		show_uses(s, type->permanent, &type->users);
+	}
 	seq_puts(s, "Converters:\n");
-	list_for_each_entry(conv, &dma_buf_mapping_converters, node)
-		seq_printf(s, "\t%s\t%s\t%d uses\n", conv->name,
-			   owner_name(conv->owner), atomic_read(&conv->users));
+	list_for_each_entry(conv, &dma_buf_mapping_converters, node) {
+		seq_printf(s, "\t%s\t%s", conv->name, owner_name(conv->owner));
+		show_uses(s, conv->permanent, &conv->users);
+	}
 	return 0;
 }
 

@@ -27,6 +27,11 @@ void dma_buf_mapping_detach(struct dma_buf_attachment *attach);
 void dma_buf_mapping_invalidate(struct dma_buf_attachment *attach);
 bool dma_buf_mapping_core_revokes(struct dma_buf_attachment *attach);
 
+void dma_buf_mapping_begin_cpu_access(struct dma_buf *dmabuf,
+				      enum dma_data_direction dir);
+void dma_buf_mapping_end_cpu_access(struct dma_buf *dmabuf,
+				    enum dma_data_direction dir);
+
 struct sg_table *dma_buf_sgt_map(struct dma_buf_attachment *attach,
 				 enum dma_data_direction dir);
 void dma_buf_sgt_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,

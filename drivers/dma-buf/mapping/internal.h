@@ -8,9 +8,14 @@
 #define __DMA_BUF_MAPPING_INTERNAL_H
 
 #include <linux/dma-buf-mapping.h>
+#include <linux/gfp_types.h>
+#include <linux/list.h>
+#include <linux/sched.h>
 
 struct dma_buf_mapping_attachment;
+struct dma_buf_mapping_count;
 struct iommu_domain;
+struct mem_cgroup;
 struct rw_semaphore;
 
 /**
@@ -46,17 +51,35 @@ struct dma_buf_mapping_converter {
 		     const struct dma_buf_mapping_match *exp,
 		     const struct dma_buf_mapping_match *imp);
 	/**
-	 * @attach: starts the use of the buffer; the attachment is not yet in
-	 * &dma_buf.attachments. The reservation lock is held for this call and
-	 * those below.
+	 * @attach: starts the use of the buffer; the attachment is in
+	 * &dma_buf.attachments already, so that @invalidate may be called from
+	 * within. The reservation lock is held for this call and those below.
 	 */
 	int (*attach)(struct dma_buf_mapping_attachment *ma);
 	/** @detach: ends the use; the attachment has left the list */
 	void (*detach)(struct dma_buf_mapping_attachment *ma);
 	/** @invalidate: removes all that is mapped, before it returns */
 	void (*invalidate)(struct dma_buf_mapping_attachment *ma);
-	/** @restore: maps all of it again, or fails with nothing mapped */
+	/**
+	 * @restore: maps what is not in place, each mapping by itself. Returns
+	 * the first errno, with &dma_buf_mapping_attachment.revoked cleared if
+	 * it has the exporter's list nevertheless. -EINTR, for a fatal signal,
+	 * ends the restore of the buffer.
+	 */
 	int (*restore)(struct dma_buf_mapping_attachment *ma);
+	/** @count: tells how many mappings there are; for @core_revokes */
+	void (*count)(struct dma_buf_mapping_attachment *ma,
+		      struct dma_buf_mapping_count *count);
+	/**
+	 * @sync_for_cpu: before the CPU accesses the buffer in the direction
+	 * that is given, as that of a DMA. Called if &dma_buf.cpu_synced is not
+	 * 0, whichever attachment that is for.
+	 */
+	void (*sync_for_cpu)(struct dma_buf_mapping_attachment *ma,
+			     enum dma_data_direction dir);
+	/** @sync_for_device: after it has */
+	void (*sync_for_device)(struct dma_buf_mapping_attachment *ma,
+				enum dma_data_direction dir);
 
 	/** @node: in the registry, protected by its lock */
 	struct list_head node;
@@ -64,13 +87,37 @@ struct dma_buf_mapping_converter {
 	atomic_t users;
 	/** @registered: protected by the registry's lock */
 	bool registered;
+	/** @permanent: core's own, never unregistered and so not counted */
+	bool permanent;
+};
+
+/**
+ * struct dma_buf_mapping_owner - whose attachment it is, where core maps
+ * @memcg: pays for what core allocates to map, NULL without memory cgroups
+ * @pid: of the task that attached, in the first PID namespace, for the log
+ * @comm: its name
+ */
+struct dma_buf_mapping_owner {
+	struct mem_cgroup *memcg;
+	pid_t pid;
+	char comm[TASK_COMM_LEN];
+};
+
+/**
+ * struct dma_buf_mapping_count - mappings that core made for an attachment
+ * @recorded: what the importer has mapped and not unmapped
+ * @out: those of them that are not in place
+ */
+struct dma_buf_mapping_count {
+	size_t recorded;
+	size_t out;
 };
 
 /**
  * struct dma_buf_mapping_attachment - an attachment and what was agreed for it
  *
- * All but @revoked and @restore_failed is written when the importer attaches,
- * and does not change until the attachment is freed.
+ * All but @tables, @revoked and @incomplete is written when the importer
+ * attaches, and does not change until the attachment is freed.
  */
 struct dma_buf_mapping_attachment {
 	/** @attach: the part that drivers see */
@@ -88,18 +135,28 @@ struct dma_buf_mapping_attachment {
 	const void *imp_ops;
 	/** @converter: from @exp_type to @imp_type, NULL if they are equal */
 	struct dma_buf_mapping_converter *converter;
-	/** @priv: the converter's */
-	void *priv;
+	/** @owner: set if the converter has @core_revokes, else zero */
+	struct dma_buf_mapping_owner owner;
+	union {
+		/** @priv: the converter's */
+		void *priv;
+		/**
+		 * @tables: of the converter from PAL to SGT, the ones that have
+		 * to be synchronised when the CPU accesses the buffer.
+		 * Protected by the reservation lock.
+		 */
+		struct hlist_head tables;
+	};
 	/**
 	 * @revoked: invalidated, and neither mapped nor restored since.
 	 * Protected by the reservation lock.
 	 */
 	bool revoked;
 	/**
-	 * @restore_failed: the last restore failed, and the log says so.
-	 * Protected by the reservation lock.
+	 * @incomplete: the last restore left something out, and the next one
+	 * has to try again. Protected by the reservation lock.
 	 */
-	bool restore_failed;
+	bool incomplete;
 };
 
 static inline struct dma_buf_mapping_attachment *
@@ -155,8 +212,12 @@ struct dma_buf_iommu_ops {
 	int (*unmap)(struct dma_buf_mapping_attachment *ma,
 		     struct iommu_domain *domain, unsigned long iova,
 		     size_t length);
+	/** @check_prot: for dma_buf_iommu_check_prot() */
+	int (*check_prot)(struct dma_buf_mapping_attachment *ma, int prot);
 	/** @walk_begin: for dma_buf_iommu_walk_begin() */
-	bool (*walk_begin)(struct dma_buf_mapping_attachment *ma);
+	bool (*walk_begin)(struct dma_buf_mapping_attachment *ma,
+			   struct iommu_domain *domain, unsigned long iova,
+			   unsigned int flags);
 	/** @walk_end: for dma_buf_iommu_walk_end() */
 	void (*walk_end)(struct dma_buf_mapping_attachment *ma);
 	/** @iova_align: for dma_buf_iommu_iova_align() */
@@ -164,6 +225,13 @@ struct dma_buf_iommu_ops {
 				    size_t offset, size_t length,
 				    unsigned long *align_offset);
 };
+
+/*
+ * A restore must not have a task killed for want of memory: it can go without,
+ * and may be charging somebody else.
+ */
+#define DMA_BUF_MAPPING_RESTORE_GFP \
+	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
 /* registry.c */
 
@@ -184,6 +252,10 @@ int dma_buf_mapping_get_agreed(struct dma_buf_mapping_type *exp_type,
 			       struct dma_buf_mapping_type *imp_type,
 			       struct dma_buf_mapping_converter *conv);
 void dma_buf_mapping_put_agreed(struct dma_buf_mapping_attachment *ma);
+
+/* revoke.c */
+struct dma_buf_mapping_count
+dma_buf_mapping_count(struct dma_buf_mapping_attachment *ma);
 
 /* negotiate.c */
 int dma_buf_mapping_negotiate(struct dma_buf_mapping_attachment *ma,

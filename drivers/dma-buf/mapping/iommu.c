@@ -10,11 +10,13 @@
 #include <linux/iommu.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
+#include <linux/sched/mm.h>
 
 #include "internal.h"
 
 struct dma_buf_mapping_type dma_buf_mapping_iommu = {
 	.name = "iommu_domain",
+	.permanent = true,
 	.importer_only = true,
 };
 EXPORT_SYMBOL_FOR_MODULES(dma_buf_mapping_iommu, "iommufd");
@@ -64,23 +66,26 @@ static int check_slice(struct dma_buf_attachment *attach,
  *
  * Adjacent ranges are mapped as one, with the largest pages that the domain has
  * for them. Core owns the mapping: a revoke removes it without the importer's
- * help. While the buffer is revoked, or could not be restored, a mapping is
- * recorded only, to be made with all others when a restore succeeds.
+ * help. While the buffer is revoked a mapping is recorded only, to be made by the
+ * restore. What is allocated is charged to the memory cgroup of the task that
+ * attached.
  *
  * Context: May sleep. Takes the attachment's lock and nothing else: any lock may
  * be held, the reservation lock included, that is not taken by reclaim.
  * Return: 0, or an errno with nothing mapped: -EINVAL if the slice is empty,
  * not aligned or not within the buffer, a flag is unknown, or something else
- * than iommu_domain was agreed on; -EEXIST if this attachment maps to some of
- * the IOVA already; -ERANGE for an IOVA that the domain does not have; -ENOMEM,
- * and what else the domain refuses with, such as -EADDRINUSE, or -EEXIST of some
- * IOMMU drivers, for an IOVA that is mapped.
+ * than iommu_domain was agreed on; -EACCES for IOMMU_WRITE to memory that is
+ * DMA_BUF_PHYS_READ_ONLY; -EINTR for a fatal signal; -EEXIST if this attachment
+ * maps to some of the IOVA already; -ERANGE for an IOVA that the domain does not
+ * have; -ENOMEM, and what else the domain refuses with, such as -EADDRINUSE, or
+ * -EEXIST of some IOMMU drivers, for an IOVA that is mapped.
  */
 int dma_buf_iommu_map(struct dma_buf_attachment *attach,
 		      struct iommu_domain *domain, unsigned long iova,
 		      size_t offset, size_t length, int prot,
 		      unsigned int flags)
 {
+	struct dma_buf_mapping_attachment *ma = to_mapping_attachment(attach);
 	const struct dma_buf_iommu_ops *ops = iommu_ops(attach);
 	const struct iommu_slice slice = {
 		.domain = domain,
@@ -90,6 +95,7 @@ int dma_buf_iommu_map(struct dma_buf_attachment *attach,
 		.prot = prot,
 		.flags = flags,
 	};
+	struct mem_cgroup *memcg;
 	int ret;
 
 	if (!ops || (flags & ~DMA_BUF_IOMMU_SMALL_PAGES))
@@ -97,7 +103,11 @@ int dma_buf_iommu_map(struct dma_buf_attachment *attach,
 	ret = check_slice(attach, &slice);
 	if (ret)
 		return ret;
-	return ops->map(to_mapping_attachment(attach), &slice);
+
+	memcg = set_active_memcg(ma->owner.memcg);
+	ret = ops->map(ma, &slice);
+	set_active_memcg(memcg);
+	return ret;
 }
 EXPORT_SYMBOL_FOR_MODULES(dma_buf_iommu_map, "iommufd");
 
@@ -130,23 +140,55 @@ int dma_buf_iommu_unmap(struct dma_buf_attachment *attach,
 EXPORT_SYMBOL_FOR_MODULES(dma_buf_iommu_unmap, "iommufd");
 
 /**
- * dma_buf_iommu_walk_begin - keep translations from being revoked for a moment
+ * dma_buf_iommu_check_prot - ask whether the memory may be mapped like this
  * @attach: attachment that agreed on iommu_domain
+ * @prot: IOMMU_READ, IOMMU_WRITE and so on
  *
- * For an importer that has to walk one of its domains where the buffer is
- * mapped: page tables go away under such a walk when the exporter revokes. To
- * be followed by dma_buf_iommu_walk_end() soon, as the exporter waits. No other
- * call may be made for the attachment in between: it takes the same lock.
+ * For an importer that has no domain to map into yet. dma_buf_iommu_map() checks
+ * the same. Of a revoked buffer it goes by what it was before.
  *
- * Context: May sleep. Returns with the attachment's lock held, if true.
- * Return: true if the translations are there and stay there, false if the
- * buffer is revoked.
+ * Context: May sleep. Takes the attachment's lock and nothing else: any lock may
+ * be held, the reservation lock included, that is not taken by reclaim.
+ * Return: 0; -EACCES for IOMMU_WRITE to memory that is DMA_BUF_PHYS_READ_ONLY;
+ * -EINVAL if something else than iommu_domain was agreed on.
  */
-bool dma_buf_iommu_walk_begin(struct dma_buf_attachment *attach)
+int dma_buf_iommu_check_prot(struct dma_buf_attachment *attach, int prot)
 {
 	const struct dma_buf_iommu_ops *ops = iommu_ops(attach);
 
-	return ops && ops->walk_begin(to_mapping_attachment(attach));
+	if (!ops)
+		return -EINVAL;
+	return ops->check_prot(to_mapping_attachment(attach), prot);
+}
+EXPORT_SYMBOL_FOR_MODULES(dma_buf_iommu_check_prot, "iommufd");
+
+/**
+ * dma_buf_iommu_walk_begin - keep translations from being revoked for a moment
+ * @attach: attachment that agreed on iommu_domain
+ * @domain: the domain that will be walked
+ * @iova: where in @domain, up to the end of the slice that is mapped there
+ * @flags: DMA_BUF_IOMMU_WALK_DIRTY for a walk that looks for dirty bits, which
+ *	device memory has none of, or 0
+ *
+ * For an importer that has to walk one of its domains where the buffer is
+ * mapped: page tables go away under such a walk when the exporter revokes. To
+ * be followed by dma_buf_iommu_walk_end() soon, as the exporter waits with its
+ * reservation lock held, so that the mmap_lock must not be taken in between. No
+ * other call may be made for the attachment: it takes the same lock.
+ *
+ * Context: May sleep. Returns with the attachment's lock held, if true.
+ * Return: true if the slice is translated and stays so; false if it is not, as
+ * the buffer is revoked or a restore left it out, or has nothing that @flags
+ * ask for.
+ */
+bool dma_buf_iommu_walk_begin(struct dma_buf_attachment *attach,
+			      struct iommu_domain *domain, unsigned long iova,
+			      unsigned int flags)
+{
+	const struct dma_buf_iommu_ops *ops = iommu_ops(attach);
+
+	return ops && ops->walk_begin(to_mapping_attachment(attach), domain,
+				      iova, flags);
 }
 EXPORT_SYMBOL_FOR_MODULES(dma_buf_iommu_walk_begin, "iommufd");
 
@@ -170,9 +212,12 @@ EXPORT_SYMBOL_FOR_MODULES(dma_buf_iommu_walk_end, "iommufd");
  * @align_offset: set to the offset that the IOVA should have within the
  *	alignment
  *
- * The alignment is that of the largest naturally aligned block in the slice that
- * is physically contiguous, whatever page sizes a domain may have. With a
- * smaller power of two and the same offset the block gets pages of that size.
+ * For device memory the alignment is that of the largest naturally aligned block
+ * in the slice that is physically contiguous, whatever page sizes a domain may
+ * have. With a smaller power of two and the same offset the block gets pages of
+ * that size. An IOVA that is chosen so tells bits of the physical address, which
+ * sysfs shows anyway. For ordinary memory it must not, and the alignment goes by
+ * the offset in the buffer.
  *
  * Context: May sleep. Takes the attachment's lock and nothing else: any lock may
  * be held, the reservation lock included, that is not taken by reclaim.

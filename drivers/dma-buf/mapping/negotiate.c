@@ -67,12 +67,19 @@ static int match_pass(struct dma_buf_match_args *args,
 	return -EOPNOTSUPP;
 }
 
+static bool exporter_entry_valid(const struct dma_buf_mapping_match *exp)
+{
+	const struct dma_buf_mapping_type *type = exp->type;
+
+	return type && type->registered && !type->importer_only &&
+	       (!type->exp_ops_valid || type->exp_ops_valid(exp));
+}
+
 static bool exporter_entries_valid(const struct dma_buf_mapping_match *exp,
 				   unsigned int num)
 {
 	for (; num; num--, exp++)
-		if (!exp->type || !exp->type->registered ||
-		    exp->type->importer_only)
+		if (!exporter_entry_valid(exp))
 			return false;
 	return true;
 }
@@ -87,68 +94,83 @@ static bool importer_entries_valid(const struct dma_buf_mapping_match *imp,
 	return true;
 }
 
+static const struct dma_buf_mapping_match legacy_sgt =
+	DMA_BUF_EMAPPING_SGT(&dma_buf_legacy_sgt_ops);
+
+/* The legacy calls state SGT, unless the exporter says where in its list it is */
+static bool implies_sgt(const struct dma_buf_ops *ops,
+			const struct dma_buf_mapping_match *exp,
+			unsigned int num)
+{
+	for (; num; num--, exp++)
+		if (exp->type == &dma_buf_mapping_sgt)
+			return false;
+	return ops->map_dma_buf;
+}
+
+static int match_lists(struct dma_buf_match_args *args,
+		       const struct dma_buf_mapping_match *exp,
+		       unsigned int num_exp, bool sgt, bool convert)
+{
+	int ret = -EOPNOTSUPP;
+
+	if (sgt)
+		ret = match_pass(args, &legacy_sgt, 1, convert);
+	if (ret == -EOPNOTSUPP)
+		ret = match_pass(args, exp, num_exp, convert);
+	return ret;
+}
+
 /**
- * dma_buf_match_mapping - negotiate for an exporter that builds its list
+ * dma_buf_match_mapping - negotiate for an exporter, which says what it can do
  * @args: as given to &dma_buf_ops.match_mapping
- * @exp: what this buffer's exporter can do, best first
+ * @exp: what this buffer's exporter can do, best first; may be NULL if it has
+ *	@num_exp of 0
  * @num_exp: number of entries in @exp
  *
  * Tries the pairs in the order of @exp, and within one of its entries in the
  * order of the importer's list: first those of equal types, then those that
- * core has a converter for. The lists are not needed after the call.
+ * core has a converter for. For an exporter with &dma_buf_ops.map_dma_buf SGT
+ * comes before all of @exp, which may be empty then. If another order is better
+ * it puts an entry of SGT where that belongs. The lists are not needed after
+ * the call.
  *
  * Context: May sleep. Takes the registry's lock for reading; the reservation
  * lock must not be held.
- * Return: 0; -EINVAL if a list is empty, has an unregistered type, or has a
- * type that its side cannot state, and, with a WARN, if something is agreed
- * already; -EOPNOTSUPP if nothing fits; any errno that a match callback ended
- * the negotiation with.
+ * Return: 0; -EINVAL if a list is empty, or has an entry of an unregistered
+ * type, of a type that its side cannot state, or without the operations that
+ * its type needs, and, with a WARN, if something is agreed already; -EOPNOTSUPP
+ * if nothing fits; any errno that a match callback ended the negotiation with.
  */
 int dma_buf_match_mapping(struct dma_buf_match_args *args,
 			  const struct dma_buf_mapping_match *exp,
 			  unsigned int num_exp)
 {
+	bool sgt = implies_sgt(args->attach->dmabuf->ops, exp, num_exp);
 	int ret;
 
 	if (WARN_ON(to_mapping_attachment(args->attach)->exp_type))
 		return -EINVAL;
 
 	guard(rwsem_read)(&dma_buf_mapping_registry_lock);
-	if (!num_exp || !exporter_entries_valid(exp, num_exp) ||
+	if (!(num_exp || sgt) || !exporter_entries_valid(exp, num_exp) ||
 	    !args->num_imp || !importer_entries_valid(args->imp, args->num_imp))
 		return -EINVAL;
 
-	ret = match_pass(args, exp, num_exp, false);
+	ret = match_lists(args, exp, num_exp, sgt, false);
 	if (ret == -EOPNOTSUPP)
-		ret = match_pass(args, exp, num_exp, true);
+		ret = match_lists(args, exp, num_exp, sgt, true);
 	return ret;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_match_mapping, "DMA_BUF");
 
-/* An empty table states nothing */
-static bool has_table(const struct dma_buf_ops *ops)
-{
-	return ops->mappings && ops->num_mappings;
-}
-
-static bool states_types(const struct dma_buf_ops *ops)
-{
-	return ops->match_mapping || has_table(ops);
-}
-
-/* Each exporter has one of three ways to say what it can do */
 static int ask_exporter(struct dma_buf_match_args *args)
 {
-	static const struct dma_buf_mapping_match legacy =
-		DMA_BUF_EMAPPING_SGT(&dma_buf_legacy_sgt_ops);
 	const struct dma_buf_ops *ops = args->attach->dmabuf->ops;
 
 	if (ops->match_mapping)
 		return ops->match_mapping(args);
-	if (has_table(ops))
-		return dma_buf_match_mapping(args, ops->mappings,
-					     ops->num_mappings);
-	return dma_buf_match_mapping(args, &legacy, 1);
+	return dma_buf_match_mapping(args, NULL, 0);
 }
 
 static int negotiate(struct dma_buf_mapping_attachment *ma,
@@ -180,10 +202,9 @@ negotiate_sgt(struct dma_buf_mapping_attachment *ma)
 	return negotiate(ma, &sgt, 1);
 }
 
-/* Two legacy drivers have nothing to choose, and SGT is never unregistered */
+/* Two drivers with the legacy calls have nothing to choose */
 static void agree_on_legacy_sgt(struct dma_buf_mapping_attachment *ma)
 {
-	atomic_inc(&dma_buf_mapping_sgt.users);
 	ma->exp_type = &dma_buf_mapping_sgt;
 	ma->exp_ops = &dma_buf_legacy_sgt_ops;
 	ma->imp_type = &dma_buf_mapping_sgt;
@@ -210,7 +231,7 @@ int dma_buf_mapping_negotiate(struct dma_buf_mapping_attachment *ma,
 {
 	if (imp)
 		return negotiate(ma, imp, num_imp);
-	if (states_types(ma->attach.dmabuf->ops))
+	if (!ma->attach.dmabuf->ops->map_dma_buf)
 		return negotiate_sgt(ma);
 	agree_on_legacy_sgt(ma);
 	return 0;
@@ -221,11 +242,13 @@ int dma_buf_mapping_negotiate(struct dma_buf_mapping_attachment *ma,
  * @ops: the exporter's operations
  *
  * Context: Any.
- * Return: true if the exporter states types or has the legacy calls.
+ * Return: true if the exporter has &dma_buf_ops.match_mapping, both of the
+ * legacy calls, or all three.
  */
 bool dma_buf_mapping_ops_valid(const struct dma_buf_ops *ops)
 {
-	return states_types(ops) || (ops->map_dma_buf && ops->unmap_dma_buf);
+	return !ops->map_dma_buf == !ops->unmap_dma_buf &&
+	       (ops->match_mapping || ops->map_dma_buf);
 }
 
 /**
@@ -261,3 +284,21 @@ const void *dma_buf_mapping_exp_ops(struct dma_buf_attachment *attach,
 	return !ma->converter && ma->exp_type == type ? ma->exp_ops : NULL;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_mapping_exp_ops, "DMA_BUF");
+
+/**
+ * dma_buf_mapping_agreed_on - ask which entry of the exporter was agreed on
+ * @attach: the attachment
+ * @exp_ops: the operations of one of the exporter's entries, which have to be
+ *	its alone; &dma_buf_ops.map_dma_buf has none
+ *
+ * For the exporter, whose policy may depend on it, from &dma_buf_ops.attach on.
+ *
+ * Context: Any.
+ * Return: true if @attach uses the entry, be it directly or converted.
+ */
+bool dma_buf_mapping_agreed_on(struct dma_buf_attachment *attach,
+			       const void *exp_ops)
+{
+	return to_mapping_attachment(attach)->exp_ops == exp_ops;
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_mapping_agreed_on, "DMA_BUF");

@@ -5,20 +5,18 @@
  */
 #include <linux/align.h>
 #include <linux/dma-buf.h>
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/err.h>
 #include <linux/limits.h>
+#include <linux/list.h>
 #include <linux/minmax.h>
-#include <linux/overflow.h>
 #include <linux/pci-p2pdma.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
 
 #include "internal.h"
 #include "pal.h"
-
-/* The longest that an entry can be with a page aligned end */
-#define MAX_ENTRY ALIGN_DOWN(UINT_MAX, PAGE_SIZE)
 
 enum pal_sgt_route {
 	/* Bus addresses: the DMA stays below one PCI switch, nothing to map */
@@ -33,16 +31,37 @@ enum pal_sgt_route {
  * @allocated: number of entries that the table has memory for
  * @list: held for as long as the table is mapped
  * @iova: of PAL_SGT_MAPPED, the range that holds the buffer as a whole
- * @attrs: DMA attributes of every part
+ * @dir: direction of the DMA
  * @route: how the device reaches the memory
+ * @mmio: every part is device memory
+ * @node: in &dma_buf_mapping_attachment.tables, not hashed if the DMA API has
+ *	nothing to synchronise
  */
 struct pal_sgt {
 	struct sg_table sgt;
 	unsigned int allocated;
+	enum dma_data_direction dir : 8;
+	enum pal_sgt_route route : 8;
+	bool mmio;
 	const struct dma_buf_phys_list *list;
 	struct dma_iova_state iova;
-	unsigned long attrs;
-	enum pal_sgt_route route;
+	struct hlist_node node;
+};
+
+static unsigned long dma_attrs(const struct pal_sgt *ps)
+{
+	return ps->mmio ? DMA_ATTR_MMIO : 0;
+}
+
+/**
+ * struct entry_limits - what an entry of the table has to keep to
+ * @max: bytes that it has at most, a multiple of a page
+ * @boundary: mask of the addresses between two boundaries, none of which it
+ *	crosses; a page at least
+ */
+struct entry_limits {
+	size_t max;
+	unsigned long boundary;
 };
 
 static int p2p_route(struct p2pdma_provider *provider, struct device *dev,
@@ -91,14 +110,17 @@ static int init_route(struct dma_buf_attachment *attach, struct pal_sgt *ps)
 {
 	const struct dma_buf_phys_list *list = ps->list;
 	size_t size = attach->dmabuf->size;
+	enum pal_sgt_route route;
 	int ret;
 
-	ret = find_route(attach, list->attrs, list->provider, &ps->route);
+	if ((list->attrs & DMA_BUF_PHYS_READ_ONLY) && ps->dir != DMA_TO_DEVICE)
+		return -EACCES;
+
+	ret = find_route(attach, list->attrs, list->provider, &route);
 	if (ret)
 		return ret;
-	/* PCI devices alone have a route to MMIO, so UML never gets here */
-	if (list->attrs & DMA_BUF_PHYS_MMIO)
-		ps->attrs = DMA_ATTR_MMIO;
+	ps->route = route;
+	ps->mmio = list->attrs & DMA_BUF_PHYS_MMIO;
 
 	/* The DMA API keeps a flag of its own in the top bit of the size */
 	if ((u64)size & DMA_IOVA_USE_SWIOTLB)
@@ -133,8 +155,40 @@ static void end_table(struct pal_sgt *ps, struct scatterlist *last,
 	ps->sgt.nents = nents;
 }
 
-static int link_iova(struct dma_buf_attachment *attach, struct pal_sgt *ps,
-		     enum dma_data_direction dir)
+static struct entry_limits find_limits(struct device *dev,
+				       struct pal_sgt *ps)
+{
+	size_t max = dma_get_max_seg_size(dev);
+
+	if (ps->route == PAL_SGT_MAPPED && !dma_use_iova(&ps->iova))
+		max = min(max, dma_max_mapping_size(dev));
+	return (struct entry_limits){
+		.max = max(ALIGN_DOWN(max, PAGE_SIZE), PAGE_SIZE),
+		.boundary = dma_get_seg_boundary(dev) | ~PAGE_MASK,
+	};
+}
+
+/* How long an entry can be that begins at @addr, with @left bytes to go */
+static size_t entry_len(const struct entry_limits *limits, dma_addr_t addr,
+			size_t left)
+{
+	/* One less each, as a boundary may be as far away as the sizes go */
+	size_t room = limits->boundary - (addr & limits->boundary);
+
+	return min3(left - 1, limits->max - 1, room) + 1;
+}
+
+static size_t count_pieces(const struct entry_limits *limits, dma_addr_t addr,
+			   size_t left)
+{
+	size_t pieces = 0, len;
+
+	for (; left; left -= len, addr += len, pieces++)
+		len = entry_len(limits, addr, left);
+	return pieces;
+}
+
+static int link_iova(struct dma_buf_attachment *attach, struct pal_sgt *ps)
 {
 	const struct phys_vec *range = ps->list->ranges;
 	const struct phys_vec *end = dma_buf_pal_end(ps->list);
@@ -146,7 +200,7 @@ static int link_iova(struct dma_buf_attachment *attach, struct pal_sgt *ps,
 		paddr = range->paddr;
 		len = dma_buf_pal_run(&range, end);
 		ret = dma_iova_link(attach->dev, &ps->iova, paddr, offset, len,
-				    dir, ps->attrs);
+				    ps->dir, dma_attrs(ps));
 		if (ret)
 			goto err_destroy;
 		offset += len;
@@ -157,39 +211,41 @@ static int link_iova(struct dma_buf_attachment *attach, struct pal_sgt *ps,
 		return 0;
 
 err_destroy:
-	dma_iova_destroy(attach->dev, &ps->iova, offset, dir, ps->attrs);
+	dma_iova_destroy(attach->dev, &ps->iova, offset, ps->dir, dma_attrs(ps));
 	return ret;
 }
 
 static int map_iova(struct dma_buf_attachment *attach, struct pal_sgt *ps,
-		    enum dma_data_direction dir)
+		    const struct entry_limits *limits)
 {
-	size_t left = attach->dmabuf->size;
+	size_t left = attach->dmabuf->size, len;
 	struct scatterlist *sg = ps->sgt.sgl;
 	dma_addr_t addr = ps->iova.addr;
 	unsigned int nents = 1;
 	int ret;
 
-	ret = link_iova(attach, ps, dir);
+	ret = link_iova(attach, ps);
 	if (ret)
 		return ret;
 
-	for (; left > MAX_ENTRY; left -= MAX_ENTRY, addr += MAX_ENTRY) {
-		set_entry(sg, addr, MAX_ENTRY);
+	for (;; addr += len, nents++) {
+		len = entry_len(limits, addr, left);
+		set_entry(sg, addr, len);
+		left -= len;
+		if (!left)
+			break;
 		sg = next_entry(sg);
-		nents++;
 	}
-	set_entry(sg, addr, left);
 	end_table(ps, sg, nents);
 	return 0;
 }
 
 static void unmap_entries(struct dma_buf_attachment *attach,
-			  struct pal_sgt *ps, unsigned int nents,
-			  enum dma_data_direction dir)
+			  struct pal_sgt *ps, unsigned int nents)
 {
+	enum dma_data_direction dir = ps->dir;
 	struct device *dev = attach->dev;
-	unsigned long attrs = ps->attrs;
+	unsigned long attrs = dma_attrs(ps);
 	struct scatterlist *sg;
 
 	if (ps->route == PAL_SGT_BUS)
@@ -202,60 +258,100 @@ static void unmap_entries(struct dma_buf_attachment *attach,
 	}
 }
 
-static dma_addr_t map_part(struct dma_buf_attachment *attach,
-			   const struct pal_sgt *ps, phys_addr_t paddr,
-			   size_t len, enum dma_data_direction dir)
+/* What is known of the DMA address of a place before that is mapped */
+static dma_addr_t expected_addr(const struct pal_sgt *ps, phys_addr_t paddr)
 {
 	/* The devices are below one PCIe switch, which UML has none of */
 	if (ps->route == PAL_SGT_BUS)
 		return pci_p2pdma_bus_addr_map(ps->list->provider, paddr);
-	return dma_map_phys(attach->dev, paddr, len, dir, ps->attrs);
+	return paddr;
 }
 
+static int map_entry(struct device *dev, const struct pal_sgt *ps,
+		     const struct entry_limits *limits, struct scatterlist *sg,
+		     phys_addr_t paddr, size_t len)
+{
+	dma_addr_t addr;
+
+	if (ps->route == PAL_SGT_BUS) {
+		set_entry(sg, expected_addr(ps, paddr), len);
+		return 0;
+	}
+
+	addr = dma_map_phys(dev, paddr, len, ps->dir, dma_attrs(ps));
+	if (dma_mapping_error(dev, addr))
+		return -EIO;
+	/* Another one than was expected may have the boundary elsewhere */
+	if (len > PAGE_SIZE && entry_len(limits, addr, len) < len) {
+		dma_unmap_phys(dev, addr, len, ps->dir, dma_attrs(ps));
+		return -EIO;
+	}
+	set_entry(sg, addr, len);
+	return 0;
+}
+
+/* Returns -E2BIG where the table has too few entries */
 static int map_entries(struct dma_buf_attachment *attach, struct pal_sgt *ps,
-		       enum dma_data_direction dir)
+		       const struct entry_limits *limits, size_t extents)
 {
 	const struct phys_vec *range = ps->list->ranges;
 	const struct phys_vec *end = dma_buf_pal_end(ps->list);
+	unsigned int spare = ps->sgt.orig_nents - extents;
 	struct scatterlist *sg = ps->sgt.sgl;
 	unsigned int nents = 0;
 	size_t left = 0, len;
 	phys_addr_t paddr;
-	dma_addr_t addr;
+	int ret;
 
 	for (;;) {
 		if (!left) {
 			paddr = range->paddr;
 			left = dma_buf_pal_run(&range, end);
 		}
-		len = min(left, MAX_ENTRY);
-		addr = map_part(attach, ps, paddr, len, dir);
-		if (dma_mapping_error(attach->dev, addr)) {
-			unmap_entries(attach, ps, nents, dir);
-			return -EIO;
-		}
-		set_entry(sg, addr, len);
+		len = left;
+		if (len > PAGE_SIZE)
+			len = entry_len(limits, expected_addr(ps, paddr), left);
+		ret = -E2BIG;
+		if (len < left && !spare--)
+			break;
+		ret = map_entry(attach->dev, ps, limits, sg, paddr, len);
+		if (ret)
+			break;
 		nents++;
 		left -= len;
-		if (!left && range == end)
-			break;
+		if (!left && range == end) {
+			end_table(ps, sg, nents);
+			return 0;
+		}
 		paddr += len;
 		sg = next_entry(sg);
 	}
-	end_table(ps, sg, nents);
-	return 0;
+	unmap_entries(attach, ps, nents);
+	return ret;
 }
 
-static int map_table(struct dma_buf_attachment *attach, struct pal_sgt *ps,
-		     size_t extents, enum dma_data_direction dir)
+static size_t count_entries(const struct pal_sgt *ps,
+			    const struct entry_limits *limits)
+{
+	const struct phys_vec *range = ps->list->ranges;
+	const struct phys_vec *end = dma_buf_pal_end(ps->list);
+	size_t entries = 0;
+	dma_addr_t addr;
+
+	while (range != end) {
+		addr = expected_addr(ps, range->paddr);
+		entries += count_pieces(limits, addr,
+					dma_buf_pal_run(&range, end));
+	}
+	return entries;
+}
+
+static int make_table(struct dma_buf_attachment *attach, struct pal_sgt *ps,
+		      const struct entry_limits *limits, size_t extents,
+		      size_t nents)
 {
 	int ret = -EINVAL;
-	size_t nents;
 
-	if (dma_use_iova(&ps->iova))
-		extents = 1;
-	/* At most: an extent makes one, and one more for each MAX_ENTRY in it */
-	nents = extents + attach->dmabuf->size / MAX_ENTRY;
 	if (nents <= UINT_MAX)
 		ret = sg_alloc_table(&ps->sgt, nents, GFP_KERNEL);
 	if (ret) {
@@ -265,12 +361,120 @@ static int map_table(struct dma_buf_attachment *attach, struct pal_sgt *ps,
 	}
 
 	if (dma_use_iova(&ps->iova))
-		ret = map_iova(attach, ps, dir);
+		ret = map_iova(attach, ps, limits);
 	else
-		ret = map_entries(attach, ps, dir);
+		ret = map_entries(attach, ps, limits, extents);
 	if (ret)
 		sg_free_table(&ps->sgt);
 	return ret;
+}
+
+static int map_table(struct dma_buf_attachment *attach, struct pal_sgt *ps,
+		     size_t extents)
+{
+	struct entry_limits limits = find_limits(attach->dev, ps);
+	size_t size = attach->dmabuf->size;
+	size_t more;
+	int ret;
+
+	if (dma_use_iova(&ps->iova))
+		return make_table(attach, ps, &limits, extents,
+				  count_pieces(&limits, ps->iova.addr, size));
+
+	/*
+	 * An extent makes an entry, and one more for each time that it is too
+	 * long, but none is shorter than a page. Hardly any crosses a boundary,
+	 * so they are not counted for that, unless there is no room for it.
+	 */
+	more = min(size / limits.max, (size >> PAGE_SHIFT) - extents);
+	ret = make_table(attach, ps, &limits, extents, extents + more);
+	if (ret == -E2BIG)
+		ret = make_table(attach, ps, &limits, extents,
+				 count_entries(ps, &limits));
+	return ret;
+}
+
+static bool needs_sync(struct device *dev, struct pal_sgt *ps)
+{
+	if (ps->mmio)
+		return false;
+	/*
+	 * Whole pages of an IOVA range are never bounced. The debug code of the
+	 * DMA API, for which every device needs it, knows of none.
+	 */
+	if (dma_use_iova(&ps->iova))
+		return !dev_is_dma_coherent(dev);
+	return dma_dev_need_sync(dev);
+}
+
+static void sync_later(struct dma_buf_attachment *attach, struct pal_sgt *ps)
+{
+	struct dma_buf *dmabuf = attach->dmabuf;
+
+	/* Asked when all is mapped, as the first bounce buffer changes it */
+	if (!needs_sync(attach->dev, ps))
+		return;
+	hlist_add_head(&ps->node, &to_mapping_attachment(attach)->tables);
+	WRITE_ONCE(dmabuf->cpu_synced, dmabuf->cpu_synced + 1);
+}
+
+static void sync_no_more(struct dma_buf *dmabuf, struct pal_sgt *ps)
+{
+	if (hlist_unhashed(&ps->node))
+		return;
+	hlist_del(&ps->node);
+	WRITE_ONCE(dmabuf->cpu_synced, dmabuf->cpu_synced - 1);
+}
+
+typedef void (*sync_fn)(struct device *dev, dma_addr_t addr, size_t len,
+			enum dma_data_direction dir);
+
+/* A call is for what is contiguous in memory */
+static void sync_table(struct device *dev, struct pal_sgt *ps,
+		       enum dma_data_direction dir, sync_fn sync)
+{
+	const struct phys_vec *range = ps->list->ranges;
+	const struct phys_vec *end = dma_buf_pal_end(ps->list);
+	dma_addr_t addr = ps->iova.addr;
+	struct scatterlist *sg;
+	unsigned int i;
+	size_t len;
+
+	if (!dma_use_iova(&ps->iova)) {
+		for_each_sgtable_dma_sg(&ps->sgt, sg, i)
+			sync(dev, sg_dma_address(sg), sg_dma_len(sg), dir);
+		return;
+	}
+	for (; range != end; addr += len) {
+		len = dma_buf_pal_run(&range, end);
+		sync(dev, addr, len, dir);
+	}
+}
+
+static void pal_to_sgt_sync_for_cpu(struct dma_buf_mapping_attachment *ma,
+				    enum dma_data_direction dir)
+{
+	struct pal_sgt *ps;
+
+	/* Also to write, or what is not written would go back as it was before */
+	hlist_for_each_entry(ps, &ma->tables, node)
+		sync_table(ma->attach.dev, ps, ps->dir,
+			   dma_sync_single_for_cpu);
+}
+
+static void pal_to_sgt_sync_for_device(struct dma_buf_mapping_attachment *ma,
+				       enum dma_data_direction dir)
+{
+	bool read_only = dir == DMA_FROM_DEVICE;
+	struct pal_sgt *ps;
+
+	hlist_for_each_entry(ps, &ma->tables, node) {
+		dir = ps->dir;
+		/* What was not written may not undo what the device writes */
+		if (dir == DMA_BIDIRECTIONAL && read_only)
+			dir = DMA_FROM_DEVICE;
+		sync_table(ma->attach.dev, ps, dir, dma_sync_single_for_device);
+	}
 }
 
 static struct sg_table *pal_to_sgt_map(struct dma_buf_attachment *attach,
@@ -283,6 +487,7 @@ static struct sg_table *pal_to_sgt_map(struct dma_buf_attachment *attach,
 	ps = kzalloc_obj(*ps);
 	if (!ps)
 		return ERR_PTR(-ENOMEM);
+	ps->dir = dir;
 
 	ps->list = dma_buf_pal_map(attach, &extents);
 	if (IS_ERR(ps->list)) {
@@ -293,13 +498,14 @@ static struct sg_table *pal_to_sgt_map(struct dma_buf_attachment *attach,
 	ret = init_route(attach, ps);
 	if (ret)
 		goto err_list;
-	ret = map_table(attach, ps, extents, dir);
+	ret = map_table(attach, ps, extents);
 	if (ret)
 		goto err_list;
 
 	/* Says that there is no CPU side; sg_free_table() goes by it too */
 	ps->allocated = ps->sgt.orig_nents;
 	ps->sgt.orig_nents = 0;
+	sync_later(attach, ps);
 	return &ps->sgt;
 
 err_list:
@@ -314,11 +520,12 @@ static void pal_to_sgt_unmap(struct dma_buf_attachment *attach,
 {
 	struct pal_sgt *ps = container_of(sgt, struct pal_sgt, sgt);
 
+	sync_no_more(attach->dmabuf, ps);
 	if (dma_use_iova(&ps->iova))
 		dma_iova_destroy(attach->dev, &ps->iova, attach->dmabuf->size,
-				 dir, ps->attrs);
+				 ps->dir, dma_attrs(ps));
 	else
-		unmap_entries(attach, ps, ps->sgt.nents, dir);
+		unmap_entries(attach, ps, ps->sgt.nents);
 
 	ps->sgt.orig_nents = ps->allocated;
 	sg_free_table(&ps->sgt);
@@ -333,8 +540,11 @@ static const struct dma_buf_sgt_exp_ops pal_to_sgt_ops = {
 
 struct dma_buf_mapping_converter dma_buf_pal_to_sgt = {
 	.name = "PAL -> SGT",
+	.permanent = true,
 	.exp_type = &dma_buf_mapping_pal,
 	.imp_type = &dma_buf_mapping_sgt,
 	.match = pal_to_sgt_match,
 	.imp_ops = &pal_to_sgt_ops,
+	.sync_for_cpu = pal_to_sgt_sync_for_cpu,
+	.sync_for_device = pal_to_sgt_sync_for_device,
 };

@@ -3,6 +3,7 @@
  * Mapping type PAL: physical address lists, stated by exporters, validated
  * when they are taken, and indexed for the converters that need it.
  */
+#include <kunit/static_stub.h>
 #include <linux/bsearch.h>
 #include <linux/dma-buf.h>
 #include <linux/dma-resv.h>
@@ -18,8 +19,16 @@
 #include "internal.h"
 #include "pal.h"
 
+static bool pal_ops_valid(const struct dma_buf_mapping_match *exp)
+{
+	return exp->pal_ops && exp->pal_ops->map_phys &&
+	       exp->pal_ops->unmap_phys;
+}
+
 struct dma_buf_mapping_type dma_buf_mapping_pal = {
 	.name = "PAL",
+	.permanent = true,
+	.exp_ops_valid = pal_ops_valid,
 	.exporter_only = true,
 };
 EXPORT_SYMBOL_NS_GPL(dma_buf_mapping_pal, "DMA_BUF");
@@ -28,6 +37,28 @@ static const struct dma_buf_pal_exp_ops *
 pal_ops(struct dma_buf_attachment *attach)
 {
 	return to_mapping_attachment(attach)->exp_ops;
+}
+
+/**
+ * dma_buf_pal_lacks_pages - check that memory is what its exporter says
+ * @range: a range of a list without DMA_BUF_PHYS_MMIO
+ *
+ * Looks at every page, and so is for those who debug an exporter.
+ *
+ * Context: Any.
+ * Return: true if a page has no &struct page.
+ */
+bool dma_buf_pal_lacks_pages(const struct phys_vec *range)
+{
+	phys_addr_t offset;
+
+	/* The tests have lists of memory that no machine has */
+	KUNIT_STATIC_STUB_REDIRECT(dma_buf_pal_lacks_pages, range);
+
+	for (offset = 0; offset < range->len; offset += PAGE_SIZE)
+		if (!pfn_valid(PHYS_PFN(range->paddr + offset)))
+			return true;
+	return false;
 }
 
 /* Returns the number of extents that the ranges merge to, 0 if invalid */
@@ -48,6 +79,10 @@ static size_t validate(const struct dma_buf_phys_list *list, size_t size)
 		if (!range->len || !PAGE_ALIGNED(range->paddr | range->len) ||
 		    check_add_overflow(range->paddr, range->len - 1, &last) ||
 		    check_add_overflow(sum, range->len, &sum))
+			return 0;
+		if (IS_ENABLED(CONFIG_DMABUF_DEBUG) &&
+		    !(list->attrs & DMA_BUF_PHYS_MMIO) &&
+		    dma_buf_pal_lacks_pages(range))
 			return 0;
 	}
 	return sum == size ? extents : 0;
@@ -104,8 +139,9 @@ index_new(struct dma_buf *dmabuf, const struct dma_buf_phys_list *list)
 	if (!extents)
 		return ERR_PTR(-EINVAL);
 
+	/* A restore comes here too, if it is given another list */
 	index = kvzalloc(struct_size(index, extents, extents + 1),
-			 GFP_KERNEL_ACCOUNT);
+			 DMA_BUF_MAPPING_RESTORE_GFP);
 	if (!index)
 		return ERR_PTR(-ENOMEM);
 	index->list = list;
@@ -116,15 +152,38 @@ index_new(struct dma_buf *dmabuf, const struct dma_buf_phys_list *list)
 	return index;
 }
 
+/* Nobody held the list for a while, so it may be another one at its address */
+static bool still_describes(const struct dma_buf_pal_index *index,
+			    const struct dma_buf_phys_list *list, size_t size)
+{
+	const struct dma_buf_extent *extent = index->extents;
+	const struct phys_vec *range = list->ranges;
+	const struct phys_vec *end = dma_buf_pal_end(list);
+	size_t offset = 0;
+
+	if (validate(list, size) != index->nr_extents)
+		return false;
+	for (; range != end; extent++) {
+		if (extent->offset != offset || extent->paddr != range->paddr)
+			return false;
+		offset += dma_buf_pal_run(&range, end);
+	}
+	return true;
+}
+
 /* One index serves every attachment that was given the same list */
 static struct dma_buf_pal_index *
 index_of_list(struct dma_buf *dmabuf, const struct dma_buf_phys_list *list)
 {
 	struct dma_buf_pal_index *index;
 
-	list_for_each_entry(index, &dmabuf->pal_indexes, node)
-		if (index->list == list)
+	list_for_each_entry(index, &dmabuf->pal_indexes, node) {
+		if (index->list != list)
+			continue;
+		if (index->lent || still_describes(index, list, dmabuf->size))
 			return index;
+		index->list = NULL;
+	}
 	return index_new(dmabuf, list);
 }
 
@@ -178,46 +237,68 @@ void dma_buf_pal_unmap(struct dma_buf_attachment *attach,
 }
 
 /**
- * dma_buf_pal_index_get - take the exporter's PAL and its index
+ * dma_buf_pal_index_get - take the exporter's PAL and get its index
  * @attach: attachment whose exporter states PAL
+ * @index: NULL, or what the attachment got before and has kept over
+ *	dma_buf_pal_index_unmap(), which saves making it again if the exporter
+ *	lends the same list. Set to the index of the list, unless the call fails.
  *
  * Context: May sleep. The reservation lock is held.
- * Return: The index of the valid list, to be given back by
- * dma_buf_pal_index_put(), or an ERR_PTR(): as of dma_buf_pal_map(), or -ENOMEM.
+ * Return: 0, with the list to be given back by dma_buf_pal_index_unmap() and the
+ * index by dma_buf_pal_index_put(); an errno as of dma_buf_pal_map(), or
+ * -ENOMEM.
  */
-struct dma_buf_pal_index *
-dma_buf_pal_index_get(struct dma_buf_attachment *attach)
+int dma_buf_pal_index_get(struct dma_buf_attachment *attach,
+			  struct dma_buf_pal_index **index)
 {
 	const struct dma_buf_phys_list *list = map_phys(attach);
-	struct dma_buf_pal_index *index;
+	struct dma_buf_pal_index *kept = *index, *now;
 
 	if (IS_ERR(list))
-		return ERR_CAST(list);
-	index = index_of_list(attach->dmabuf, list);
-	if (IS_ERR(index))
+		return PTR_ERR(list);
+	now = index_of_list(attach->dmabuf, list);
+	if (IS_ERR(now)) {
 		dma_buf_pal_unmap(attach, list);
-	else
-		index->users++;
-	return index;
+		return PTR_ERR(now);
+	}
+
+	now->lent++;
+	if (now == kept)
+		return 0;
+	now->users++;
+	*index = now;
+	if (kept)
+		dma_buf_pal_index_put(kept);
+	return 0;
 }
 
 /**
- * dma_buf_pal_index_put - give a PAL back to the exporter
+ * dma_buf_pal_index_unmap - give the PAL of an index back to the exporter
  * @attach: attachment that it was taken for
- * @index: what dma_buf_pal_index_get() returned; not to be used any more
+ * @index: what dma_buf_pal_index_get() got, which @attach keeps
  *
  * Context: May sleep. The reservation lock is held.
  */
-void dma_buf_pal_index_put(struct dma_buf_attachment *attach,
-			   struct dma_buf_pal_index *index)
+void dma_buf_pal_index_unmap(struct dma_buf_attachment *attach,
+			     struct dma_buf_pal_index *index)
 {
-	const struct dma_buf_phys_list *list = index->list;
+	index->lent--;
+	dma_buf_pal_unmap(attach, index->list);
+}
 
-	if (!--index->users) {
-		list_del(&index->node);
-		kvfree(index);
-	}
-	dma_buf_pal_unmap(attach, list);
+/**
+ * dma_buf_pal_index_put - give back an index
+ * @index: what dma_buf_pal_index_get() got, with its list given back; not to be
+ *	used any more
+ *
+ * Context: Any. The reservation lock is held.
+ */
+void dma_buf_pal_index_put(struct dma_buf_pal_index *index)
+{
+	if (--index->users)
+		return;
+	list_del(&index->node);
+	kvfree(index);
 }
 
 static int cmp_extent(const void *key, const void *elt)

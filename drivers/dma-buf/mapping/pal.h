@@ -11,7 +11,7 @@
 #include <linux/types.h>
 
 /* All attributes that a list may have */
-#define DMA_BUF_PHYS_ATTRS DMA_BUF_PHYS_MMIO
+#define DMA_BUF_PHYS_ATTRS (DMA_BUF_PHYS_MMIO | DMA_BUF_PHYS_READ_ONLY)
 
 /**
  * struct dma_buf_extent - a run of adjacent ranges
@@ -26,8 +26,11 @@ struct dma_buf_extent {
 /**
  * struct dma_buf_pal_index - finds the place of an offset in a valid list
  * @node: in &dma_buf.pal_indexes, protected by the reservation lock
- * @list: the exporter's list
- * @users: attachments that hold it, protected by the reservation lock
+ * @list: the exporter's list, not to be looked at unless it is lent; NULL once
+ *	that is known to describe something else. Written under the reservation
+ *	lock.
+ * @users: attachments that have it, protected by the reservation lock
+ * @lent: those of them that hold @list as well, protected likewise
  * @nr_extents: number of extents, the end mark not counted
  * @largest_block: log2 of the largest naturally aligned block of any extent
  * @extents: sorted by offset, with an end mark at the size of the buffer
@@ -36,6 +39,7 @@ struct dma_buf_pal_index {
 	struct list_head node;
 	const struct dma_buf_phys_list *list;
 	unsigned int users;
+	unsigned int lent;
 	size_t nr_extents;
 	unsigned int largest_block;
 	struct dma_buf_extent extents[];
@@ -82,15 +86,17 @@ dma_buf_pal_end(const struct dma_buf_phys_list *list)
 	return list->ranges + list->nr_ranges;
 }
 
+bool dma_buf_pal_lacks_pages(const struct phys_vec *range);
 const struct dma_buf_phys_list *
 dma_buf_pal_map(struct dma_buf_attachment *attach, size_t *extents);
 void dma_buf_pal_unmap(struct dma_buf_attachment *attach,
 		       const struct dma_buf_phys_list *list);
 
-struct dma_buf_pal_index *
-dma_buf_pal_index_get(struct dma_buf_attachment *attach);
-void dma_buf_pal_index_put(struct dma_buf_attachment *attach,
-			   struct dma_buf_pal_index *index);
+int dma_buf_pal_index_get(struct dma_buf_attachment *attach,
+			  struct dma_buf_pal_index **index);
+void dma_buf_pal_index_unmap(struct dma_buf_attachment *attach,
+			     struct dma_buf_pal_index *index);
+void dma_buf_pal_index_put(struct dma_buf_pal_index *index);
 const struct dma_buf_extent *
 dma_buf_pal_find(const struct dma_buf_pal_index *index, size_t offset);
 unsigned long dma_buf_pal_slice_align(const struct dma_buf_pal_index *index,

@@ -73,14 +73,15 @@ static bool type_is_converted(const struct dma_buf_mapping_type *type)
  *
  * Context: May sleep. Takes the registry's lock.
  * Return: 0; -ENOENT if @type is not registered; -EBUSY while an attachment or
- * a converter uses it.
+ * a converter uses it, and if it is core's own.
  */
 int dma_buf_mapping_type_unregister(struct dma_buf_mapping_type *type)
 {
 	guard(rwsem_write)(&dma_buf_mapping_registry_lock);
 	if (!type->registered)
 		return -ENOENT;
-	if (atomic_read(&type->users) || type_is_converted(type))
+	if (type->permanent || atomic_read(&type->users) ||
+	    type_is_converted(type))
 		return -EBUSY;
 	list_del(&type->node);
 	type->registered = false;
@@ -141,14 +142,14 @@ int dma_buf_mapping_converter_register(struct dma_buf_mapping_converter *conv)
  *
  * Context: May sleep. Takes the registry's lock.
  * Return: 0; -ENOENT if @conv is not registered; -EBUSY while an attachment
- * uses it.
+ * uses it, and if it is core's own.
  */
 int dma_buf_mapping_converter_unregister(struct dma_buf_mapping_converter *conv)
 {
 	guard(rwsem_write)(&dma_buf_mapping_registry_lock);
 	if (!conv->registered)
 		return -ENOENT;
-	if (atomic_read(&conv->users))
+	if (conv->permanent || atomic_read(&conv->users))
 		return -EBUSY;
 	list_del(&conv->node);
 	conv->registered = false;
@@ -158,6 +159,8 @@ int dma_buf_mapping_converter_unregister(struct dma_buf_mapping_converter *conv)
 /* The type of a module that is being unloaded does not match any more */
 static int get_type(struct dma_buf_mapping_type *type)
 {
+	if (type->permanent)
+		return 0;
 	if (!try_module_get(type->owner))
 		return -EOPNOTSUPP;
 	atomic_inc(&type->users);
@@ -166,6 +169,8 @@ static int get_type(struct dma_buf_mapping_type *type)
 
 static void put_type(struct dma_buf_mapping_type *type)
 {
+	if (type->permanent)
+		return;
 	atomic_dec(&type->users);
 	module_put(type->owner);
 }
@@ -177,7 +182,8 @@ static void put_type(struct dma_buf_mapping_type *type)
  * @conv: converter from one to the other
  *
  * None of them can be unregistered or unloaded until
- * dma_buf_mapping_put_agreed().
+ * dma_buf_mapping_put_agreed(). Core's own never are, and are not counted, so
+ * that attachments do not meet in a cache line for nothing.
  *
  * Context: Any. The registry's lock is held.
  * Return: 0; -EOPNOTSUPP if the module of one is on its way out.
@@ -196,6 +202,8 @@ int dma_buf_mapping_get_agreed(struct dma_buf_mapping_type *exp_type,
 	ret = get_type(imp_type);
 	if (ret)
 		goto err_exp;
+	if (conv->permanent)
+		return 0;
 	if (!try_module_get(conv->owner)) {
 		ret = -EOPNOTSUPP;
 		goto err_imp;
@@ -218,9 +226,13 @@ err_exp:
  */
 void dma_buf_mapping_put_agreed(struct dma_buf_mapping_attachment *ma)
 {
-	if (ma->converter) {
-		atomic_dec(&ma->converter->users);
-		module_put(ma->converter->owner);
+	struct dma_buf_mapping_converter *conv = ma->converter;
+
+	if (conv) {
+		if (!conv->permanent) {
+			atomic_dec(&conv->users);
+			module_put(conv->owner);
+		}
 		put_type(ma->imp_type);
 	}
 	put_type(ma->exp_type);

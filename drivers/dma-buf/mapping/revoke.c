@@ -9,6 +9,9 @@
 #include <linux/export.h>
 #include <linux/list.h>
 #include <linux/printk.h>
+#include <linux/sched/mm.h>
+
+#include <trace/events/dma_buf.h>
 
 #include "hooks.h"
 #include "internal.h"
@@ -46,20 +49,44 @@
  * state     exporter's list  translations   map and unmap
  * ========  ===============  =============  ===================
  * in place  held             of all slices  change translations
+ *                            but those that
+ *                            a restore left
+ *                            out
  * revoked   given back       none           change the record
  * ========  ===============  =============  ===================
  *
  * It begins in place, or the attach fails with what the exporter says of a
  * revoked buffer. A revoke takes it from either state to revoked. A restore
- * installs what is on record, so that what the importer changed meanwhile
- * counts. Where that fails, for want of memory say, the attachment stays
- * revoked as a whole: the kernel log says so once, and the next restore tries
- * again.
+ * takes it back, and installs what is on record, so that what the importer
+ * changed meanwhile counts. A mapping for which that fails, for want of memory
+ * say, stays out by itself, and the others come back. It is on record as well,
+ * the next restore tries it again, and so does the importer if it unmaps and
+ * maps it.
+ *
+ * What a restore allocates is charged to the memory cgroup of the task that
+ * attached, as what a map allocates is, whoever is behind the exporter's call.
  *
  * An importer that maps by itself, as one of SGT does, removes its mappings when
  * its &dma_buf_attach_ops.invalidate_mappings is called, at each revoke. It is
  * not told of a restore, and asks for a new mapping when it needs one.
  */
+
+/**
+ * dma_buf_mapping_count - count what core has mapped for an attachment
+ * @ma: the attachment
+ *
+ * Context: May sleep. The reservation lock is held.
+ * Return: The numbers of mappings, 0 where the importer makes its own.
+ */
+struct dma_buf_mapping_count
+dma_buf_mapping_count(struct dma_buf_mapping_attachment *ma)
+{
+	struct dma_buf_mapping_count count = {};
+
+	if (ma->converter && ma->converter->count)
+		ma->converter->count(ma, &count);
+	return count;
+}
 
 /**
  * dma_buf_mapping_invalidate - remove what core mapped for an attachment
@@ -73,6 +100,9 @@ void dma_buf_mapping_invalidate(struct dma_buf_attachment *attach)
 
 	dma_resv_assert_held(attach->dmabuf->resv);
 
+	if (trace_dma_buf_mapping_revoke_enabled())
+		trace_dma_buf_mapping_revoke(attach,
+					     dma_buf_mapping_count(ma).recorded);
 	ma->revoked = true;
 	if (ma->converter && ma->converter->invalidate)
 		ma->converter->invalidate(ma);
@@ -92,19 +122,41 @@ bool dma_buf_mapping_core_revokes(struct dma_buf_attachment *attach)
 	return ma->converter && ma->converter->core_revokes;
 }
 
-static void restore(struct dma_buf_mapping_attachment *ma)
+static void tell_of_restore(struct dma_buf_mapping_attachment *ma, int err)
 {
-	int ret = 0;
+	const struct dma_buf_mapping_owner *owner = &ma->owner;
+	struct dma_buf_mapping_count count = dma_buf_mapping_count(ma);
 
-	if (!ma->revoked)
-		return;
-	if (ma->converter && ma->converter->restore)
-		ret = ma->converter->restore(ma);
-	if (ret && !ma->restore_failed)
-		pr_warn("dma-buf of %s: a mapping cannot be restored and stays revoked: %pe\n",
-			ma->attach.dmabuf->exp_name, ERR_PTR(ret));
-	ma->restore_failed = ret;
-	ma->revoked = ret;
+	trace_dma_buf_mapping_restore(&ma->attach, count.recorded, count.out,
+				      err);
+	if (err)
+		pr_warn_ratelimited("dma-buf of %s: %zu of %zu mappings of %s[%d] are not restored: %pe\n",
+				    ma->attach.dmabuf->exp_name, count.out,
+				    count.recorded, owner->comm, owner->pid,
+				    ERR_PTR(err));
+}
+
+static int restore(struct dma_buf_mapping_attachment *ma)
+{
+	struct mem_cgroup *memcg;
+	int ret;
+
+	if (!ma->revoked && !ma->incomplete)
+		return 0;
+	if (!ma->converter || !ma->converter->restore) {
+		ma->revoked = false;
+		return 0;
+	}
+
+	memcg = set_active_memcg(ma->owner.memcg);
+	ret = ma->converter->restore(ma);
+	set_active_memcg(memcg);
+	if (!ret)
+		ma->revoked = false;
+	ma->incomplete = ret;
+	if (ret || trace_dma_buf_mapping_restore_enabled())
+		tell_of_restore(ma, ret);
+	return ret;
 }
 
 /**
@@ -114,23 +166,43 @@ static void restore(struct dma_buf_mapping_attachment *ma)
  * For the exporter to call once what made it call dma_buf_invalidate_mappings()
  * is over. Where core made the mappings it takes the exporter's list again, and
  * that may be another one now, and installs all that the importer has mapped,
- * before or since the revoke, and has not unmapped. An attachment for which that
- * fails stays wholly revoked, which the kernel log says once, and is tried again
- * by the next call. Attachments that are not revoked are not touched, and
- * an importer that makes its own mappings has to ask for them itself.
+ * before or since the revoke, and has not unmapped. When this returns they are
+ * in place.
  *
- * Context: May sleep, and allocates memory with GFP_KERNEL_ACCOUNT, so that page
- * tables are charged to the caller's memory cgroup, whoever has mapped. The
- * reservation lock is held. &dma_buf_pal_exp_ops.map_phys is called and must not
- * refuse any more.
+ * Each mapping is restored or stays out by itself. What stays out is tried again
+ * by the next call, for which the exporter has to remember an error: the buffer
+ * is usable, and not revoked, all the same. A trace event and the kernel log
+ * tell whose mappings they are. Attachments with nothing to restore are not
+ * touched, and an importer that makes its own mappings has to ask for them
+ * itself.
+ *
+ * Page tables are charged to the memory cgroup of the task that attached. If it
+ * is at its limit the allocation fails, and nobody is killed.
+ *
+ * Context: May sleep, and allocates memory with GFP_KERNEL_ACCOUNT. The
+ * reservation lock is held. Waits for the fences of the kernel that the buffer
+ * has. &dma_buf_pal_exp_ops.map_phys is called and must not refuse any more.
+ * Return: 0 if all mappings are in place, else the first errno: -EINTR if a
+ * fatal signal of the caller ended it before all were tried; -ENOMEM; -EACCES
+ * for a writable mapping of a list that is DMA_BUF_PHYS_READ_ONLY now; what
+ * map_phys or the domain refused with.
  */
-void dma_buf_restore_mappings(struct dma_buf *dmabuf)
+int dma_buf_restore_mappings(struct dma_buf *dmabuf)
 {
 	struct dma_buf_attachment *attach;
+	int ret = 0, err;
 
 	dma_resv_assert_held(dmabuf->resv);
 
-	list_for_each_entry(attach, &dmabuf->attachments, node)
-		restore(to_mapping_attachment(attach));
+	/* The exporter may still be filling or clearing the memory */
+	dma_resv_wait_timeout(dmabuf->resv, DMA_RESV_USAGE_KERNEL, false,
+			      MAX_SCHEDULE_TIMEOUT);
+	list_for_each_entry(attach, &dmabuf->attachments, node) {
+		err = restore(to_mapping_attachment(attach));
+		ret = ret ?: err;
+		if (err == -EINTR)
+			break;
+	}
+	return ret;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_restore_mappings, "DMA_BUF");

@@ -17,9 +17,16 @@ static int sgt_match(struct dma_buf_attachment *attach,
 	return imp->dev ? 0 : -EINVAL;
 }
 
+static bool sgt_ops_valid(const struct dma_buf_mapping_match *exp)
+{
+	return exp->sgt_ops && exp->sgt_ops->map && exp->sgt_ops->unmap;
+}
+
 struct dma_buf_mapping_type dma_buf_mapping_sgt = {
 	.name = "SGT",
+	.permanent = true,
 	.match = sgt_match,
+	.exp_ops_valid = sgt_ops_valid,
 };
 EXPORT_SYMBOL_NS_GPL(dma_buf_mapping_sgt, "DMA_BUF");
 

@@ -166,30 +166,46 @@ unsigned long iopt_dmabuf_iova_align(struct iopt_pages *pages,
 					length, align_offset);
 }
 
-#ifdef CONFIG_IOMMUFD_NOIOMMU
 /**
- * iopt_dmabuf_walk_begin() - Keep the translations of pages in their domains
- * @pages: Any pages
+ * iopt_dmabuf_check_prot() - Find out whether an area may have its protection
+ * @pages: The pages of a dma-buf
+ * @iommu_prot: IOMMU_READ and its like
  *
- * To be held around a walk of a domain where @pages are mapped: those of a
- * dma-buf go away as soon as the exporter revokes it. Undone by
- * iopt_dmabuf_walk_end().
+ * For an IOAS that has no domain yet. With one the map says the same.
  *
- * Return: false if @pages are of a dma-buf that is revoked, true otherwise.
+ * Return: 0, or -EACCES if the exporter lends the buffer for reading only.
  */
-bool iopt_dmabuf_walk_begin(struct iopt_pages *pages)
+int iopt_dmabuf_check_prot(struct iopt_pages *pages, int iommu_prot)
 {
-	return !iopt_is_dmabuf(pages) ||
-	       dma_buf_iommu_walk_begin(pages->dmabuf.attach);
+	return dma_buf_iommu_check_prot(pages->dmabuf.attach, iommu_prot);
+}
+
+/**
+ * iopt_dmabuf_walk_begin() - Keep the translations of an area in a domain
+ * @area: Any area
+ * @domain: The domain that is to be walked
+ * @flags: DMA_BUF_IOMMU_WALK_DIRTY or 0
+ *
+ * Those of a dma-buf go away as soon as the exporter revokes it. The mmap_lock
+ * must not be taken until iopt_dmabuf_walk_end().
+ *
+ * Return: false if @area is of a dma-buf and has no translations in @domain, or
+ * none that can be dirty if that is what @flags ask for; true otherwise.
+ */
+bool iopt_dmabuf_walk_begin(struct iopt_area *area, struct iommu_domain *domain,
+			    unsigned int flags)
+{
+	return !iopt_is_dmabuf(area->pages) ||
+	       dma_buf_iommu_walk_begin(area->pages->dmabuf.attach, domain,
+					iopt_area_iova(area), flags);
 }
 
 /**
  * iopt_dmabuf_walk_end() - Undo iopt_dmabuf_walk_begin()
- * @pages: The pages that are held
+ * @area: The area that is held
  */
-void iopt_dmabuf_walk_end(struct iopt_pages *pages)
+void iopt_dmabuf_walk_end(struct iopt_area *area)
 {
-	if (iopt_is_dmabuf(pages))
-		dma_buf_iommu_walk_end(pages->dmabuf.attach);
+	if (iopt_is_dmabuf(area->pages))
+		dma_buf_iommu_walk_end(area->pages->dmabuf.attach);
 }
-#endif

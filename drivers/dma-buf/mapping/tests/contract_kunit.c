@@ -52,7 +52,7 @@ struct importer {
  * @warns_if_left: how often it warns if it is detached with mappings left
  * @allocations: at least this many does an attach need with all that is mapped
  * @records: and this many to record all that while revoked
- * @restore_allocations: and this many to restore it
+ * @restore_allocations: and this many to restore it, with the index that is kept
  * @prepare: makes what the importer needs besides the buffer, may be NULL
  * @release: undoes @prepare, may be NULL
  * @attach: dma_buf_mapping_attach() with the importer's entry and callbacks
@@ -302,7 +302,7 @@ static const struct adapter adapters[] = {
 		 */
 		.allocations = 3 + 2 * DOMAINS,
 		.records = DOMAINS,
-		.restore_allocations = 1 + DOMAINS,
+		.restore_allocations = DOMAINS,
 		.prepare = iommu_prepare,
 		.release = iommu_release,
 		.attach = iommu_attach,
@@ -318,7 +318,7 @@ static const struct adapter adapters[] = {
 		.warns_if_left = 1,
 		.allocations = 3 + 2 * DOMAINS,
 		.records = DOMAINS,
-		.restore_allocations = 1 + DOMAINS,
+		.restore_allocations = DOMAINS,
 		.prepare = iommu_prepare,
 		.release = iommu_release,
 		.attach = iommu_attach,
@@ -333,7 +333,6 @@ static const struct adapter adapters[] = {
 		.maps_at_attach = true,
 		/* The attachment, the unit and the index */
 		.allocations = 3,
-		.restore_allocations = 1,
 		.attach = windows_attach,
 		.map = windows_map,
 		.unmap = windows_unmap,
@@ -448,16 +447,6 @@ static void expect_let_go(struct importer *u)
 	expect_nothing_mapped(u);
 	KUNIT_EXPECT_EQ(u->exp->test, u->exp->calls.map_phys,
 			u->exp->calls.unmap_phys);
-	KUNIT_EXPECT_TRUE(u->exp->test,
-			  list_empty(&u->exp->dmabuf->pal_indexes));
-}
-
-static void expect_unused(struct kunit *test, struct test_exporter *exp)
-{
-	test_expect_idle(exp);
-	KUNIT_EXPECT_EQ(test, atomic_read(&dma_buf_mapping_pal.users), 0);
-	KUNIT_EXPECT_EQ(test, atomic_read(&dma_buf_mapping_sgt.users), 0);
-	KUNIT_EXPECT_EQ(test, atomic_read(&dma_buf_mapping_iommu.users), 0);
 }
 
 static void attach_and_detach(struct kunit *test)
@@ -469,7 +458,7 @@ static void attach_and_detach(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, u.exp->calls.detach, 0);
 	end(&u);
 	KUNIT_EXPECT_EQ(test, u.exp->calls.detach, 1);
-	expect_unused(test, u.exp);
+	test_expect_idle(u.exp);
 }
 
 static void mapped_is_what_the_list_says(struct kunit *test)
@@ -484,7 +473,7 @@ static void mapped_is_what_the_list_says(struct kunit *test)
 		u.a->unmap(&u);
 	}
 	end(&u);
-	expect_unused(test, u.exp);
+	test_expect_idle(u.exp);
 }
 
 static void random_lists(struct kunit *test)
@@ -507,7 +496,7 @@ static void random_lists(struct kunit *test)
 		expect_right(&u);
 		u.a->unmap(&u);
 		end(&u);
-		expect_unused(test, u.exp);
+		test_expect_idle(u.exp);
 	}
 }
 
@@ -520,7 +509,7 @@ static void exporter_that_refuses_the_attach(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, try_attach(&u), -EPERM);
 	KUNIT_EXPECT_EQ(test, u.exp->calls.map_phys, 0);
 	KUNIT_EXPECT_EQ(test, u.exp->calls.detach, 0);
-	expect_unused(test, u.exp);
+	test_expect_idle(u.exp);
 	u.exp->err.attach = 0;
 	KUNIT_EXPECT_EQ(test, try_attach(&u), 0);
 	end(&u);
@@ -604,7 +593,7 @@ static void exporter_without_a_good_list(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, use(&u), bad->err);
 		KUNIT_EXPECT_EQ(test, u.exp->calls.map_phys - before,
 				bad->taken);
-		expect_unused(test, u.exp);
+		test_expect_idle(u.exp);
 
 		u.exp->err.map_phys = 0;
 		u.exp->list = good;
@@ -634,7 +623,7 @@ static void several_importers(struct kunit *test)
 	expect_let_go(&two);
 	two.a->unmap(&two);
 	end(&two);
-	expect_unused(test, exp);
+	test_expect_idle(exp);
 }
 
 static void expect_user_let_go(struct test_exporter *exp)
@@ -666,7 +655,7 @@ static void revoke_gives_the_list_back(struct kunit *test)
 	u.a->unmap(&u);
 	end(&u);
 	KUNIT_EXPECT_EQ(test, u.exp->calls.map_phys, taken);
-	expect_unused(test, u.exp);
+	test_expect_idle(u.exp);
 }
 
 static void revoke_with_nothing_mapped(struct kunit *test)
@@ -679,7 +668,7 @@ static void revoke_with_nothing_mapped(struct kunit *test)
 	test_revoke(u.exp);
 	expect_let_go(&u);
 	end(&u);
-	expect_unused(test, u.exp);
+	test_expect_idle(u.exp);
 }
 
 /* It may be refused or recorded; either way nothing is mapped */
@@ -697,7 +686,7 @@ static void map_while_revoked(struct kunit *test)
 		u.a->unmap(&u);
 	expect_let_go(&u);
 	end(&u);
-	expect_unused(test, u.exp);
+	test_expect_idle(u.exp);
 }
 
 /* An importer that attaches after a revoke is not any better off */
@@ -708,7 +697,7 @@ static void attach_while_revoked(struct kunit *test)
 	prepare(&u);
 	test_revoke(u.exp);
 	KUNIT_EXPECT_EQ(test, use(&u), -ENODEV);
-	expect_unused(test, u.exp);
+	test_expect_idle(u.exp);
 	release(&u);
 }
 
@@ -721,7 +710,7 @@ static void use_failed(void *ctx)
 {
 	struct importer *u = ctx;
 
-	expect_unused(u->exp->test, u->exp);
+	test_expect_idle(u->exp);
 }
 
 static void use_done(void *ctx)
@@ -788,7 +777,7 @@ static void unmap_revoke_and_detach_do_not_allocate(struct kunit *test)
 	dma_buf_detach(u.exp->dmabuf, u.attach);
 	test_no_alloc_end(test, "detach");
 	release(&u);
-	expect_unused(test, u.exp);
+	test_expect_idle(u.exp);
 }
 
 /* Every converter at once, and none knows of the others */
@@ -818,7 +807,7 @@ static void all_converters_on_one_buffer(struct kunit *test)
 		users[i].a->unmap(&users[i]);
 		end(&users[i]);
 	}
-	expect_unused(test, exp);
+	test_expect_idle(exp);
 }
 
 static void bufinfo_says_that_it_is_revoked(struct kunit *test)
@@ -860,7 +849,7 @@ static void detach_with_warning(struct importer *u)
 		expect_nothing_mapped(u);
 	u->attach = NULL;
 	release(u);
-	expect_unused(test, u->exp);
+	test_expect_idle(u->exp);
 }
 
 /* Which is an importer's bug, made here on purpose, where there is an unmap */
@@ -888,8 +877,9 @@ static void detach_with_mappings_left_while_revoked(struct kunit *test)
 /* Restores, and lets an importer that maps by itself do so */
 static int restore(struct importer *u)
 {
-	test_restore(u->exp);
-	return u->a->core_revokes ? 0 : u->a->map(u);
+	int ret = test_restore(u->exp);
+
+	return u->a->core_revokes ? ret : u->a->map(u);
 }
 
 static void revoke_and_restore(struct kunit *test)
@@ -914,7 +904,7 @@ static void revoke_and_restore(struct kunit *test)
 	}
 	u.a->unmap(&u);
 	end(&u);
-	expect_unused(test, u.exp);
+	test_expect_idle(u.exp);
 }
 
 static void restore_of_what_is_not_revoked(struct kunit *test)
@@ -929,7 +919,7 @@ static void restore_of_what_is_not_revoked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, u.exp->calls.map_phys, 1);
 	u.a->unmap(&u);
 	end(&u);
-	expect_unused(test, u.exp);
+	test_expect_idle(u.exp);
 }
 
 static void restore_with_another_list(struct kunit *test)
@@ -945,7 +935,7 @@ static void restore_with_another_list(struct kunit *test)
 	expect_right(&u);
 	u.a->unmap(&u);
 	end(&u);
-	expect_unused(test, u.exp);
+	test_expect_idle(u.exp);
 }
 
 /* What stays revoked is wholly so, and the next restore may do better */
@@ -977,7 +967,7 @@ static void restore_without_a_good_list(struct kunit *test)
 	}
 	u.a->unmap(&u);
 	end(&u);
-	expect_unused(test, u.exp);
+	test_expect_idle(u.exp);
 }
 
 static void unmap_while_revoked_is_not_restored(struct kunit *test)
@@ -994,7 +984,7 @@ static void unmap_while_revoked_is_not_restored(struct kunit *test)
 	else
 		expect_nothing_mapped(&u);
 	end(&u);
-	expect_unused(test, u.exp);
+	test_expect_idle(u.exp);
 }
 
 static void map_while_revoked_is_restored(struct kunit *test)
@@ -1009,7 +999,7 @@ static void map_while_revoked_is_restored(struct kunit *test)
 	expect_right(&u);
 	u.a->unmap(&u);
 	end(&u);
-	expect_unused(test, u.exp);
+	test_expect_idle(u.exp);
 }
 
 static void mapped_and_revoked(void *ctx)
@@ -1021,24 +1011,19 @@ static void mapped_and_revoked(void *ctx)
 	test_revoke(u->exp);
 }
 
-/* An exporter is not told how it went; what debugfs says tells */
 static int run_restore(void *ctx)
 {
-	struct importer *u = ctx;
-	int ret = restore(u);
-
-	if (ret)
-		return ret;
-	return to_mapping_attachment(u->attach)->revoked ? -ENOMEM : 0;
+	return restore(ctx);
 }
 
+/* Something is out, and the next restore tries it again */
 static void restore_failed(void *ctx)
 {
 	struct importer *u = ctx;
 
-	expect_let_go(u);
+	KUNIT_EXPECT_FALSE(u->exp->test, u->a->is_right(u));
 	KUNIT_EXPECT_EQ(u->exp->test,
-			to_mapping_attachment(u->attach)->revoked,
+			to_mapping_attachment(u->attach)->incomplete,
 			u->a->core_revokes);
 }
 
@@ -1061,7 +1046,17 @@ static void restore_without_memory(struct kunit *test)
 	unsigned long pages = table_pages();
 
 	test_needs_faults(test);
-	test_fail_each(test, &restore_step, &u, u.a->restore_allocations);
+	if (u.a->restore_allocations) {
+		test_fail_each(test, &restore_step, &u,
+			       u.a->restore_allocations);
+	} else {
+		mapped_and_revoked(&u);
+		test_no_alloc_begin();
+		KUNIT_EXPECT_EQ(test, run_restore(&u), 0);
+		test_no_alloc_end(test, "restore");
+		use_done(&u);
+		undo_restore(&u);
+	}
 	KUNIT_EXPECT_EQ(test, table_pages(), pages);
 }
 
@@ -1204,7 +1199,7 @@ static void random_calls(struct kunit *test)
 			m[i].user.a->unmap(&m[i].user);
 		end(&m[i].user);
 	}
-	expect_unused(test, exp);
+	test_expect_idle(exp);
 }
 
 static int contract_init(struct kunit *test)

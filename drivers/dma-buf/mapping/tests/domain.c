@@ -5,6 +5,7 @@
  */
 #include <linux/align.h>
 #include <linux/err.h>
+#include <linux/memcontrol.h>
 #include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/numa.h>
@@ -27,6 +28,19 @@ static bool fails_now(struct test_domain *d)
 	return d->fail_map && !--d->fail_map;
 }
 
+static bool charged_by_name(void)
+{
+#ifdef CONFIG_MEMCG
+	struct mem_cgroup *memcg = get_mem_cgroup_from_current();
+	bool same = memcg && current->active_memcg == memcg;
+
+	mem_cgroup_put(memcg);
+	return same;
+#else
+	return false;
+#endif
+}
+
 static int domain_map_range(struct pt_iommu *iommu_table, dma_addr_t iova,
 			    phys_addr_t paddr, dma_addr_t len,
 			    unsigned int prot, gfp_t gfp, size_t *mapped)
@@ -37,6 +51,10 @@ static int domain_map_range(struct pt_iommu *iommu_table, dma_addr_t iova,
 	d->maps++;
 	d->longest = max_t(size_t, d->longest, len);
 	d->last_prot = prot;
+	d->last_gfp = gfp;
+	d->charges_owner = charged_by_name();
+	if (d->on_nth_map && !--d->on_nth_map)
+		d->on_map(d);
 	if (!fails_now(d))
 		return d->real->map_range(iommu_table, iova, paddr, len, prot,
 					  gfp, mapped);

@@ -29,7 +29,13 @@
  * @maps: calls that map
  * @longest: bytes of the longest of those
  * @last_prot: protection of the last of those
+ * @last_gfp: how the last of those allocates
+ * @charges_owner: the last of those charged the memory cgroup of this task, and
+ *	not by being called by it
  * @fail_map: the how manieth call that maps fails half way, 0 for none
+ * @on_nth_map: the how manieth call that maps calls @on_map at its end, 0 for
+ *	none
+ * @on_map: called by that
  * @syncs: calls of iotlb_sync_map
  * @fail_sync: errno of iotlb_sync_map, 0 for none
  * @unmaps: calls that unmap
@@ -51,7 +57,11 @@ struct test_domain {
 	unsigned int maps;
 	size_t longest;
 	unsigned int last_prot;
+	gfp_t last_gfp;
+	bool charges_owner;
 	unsigned int fail_map;
+	unsigned int on_nth_map;
+	void (*on_map)(struct test_domain *d);
 	unsigned int syncs;
 	int fail_sync;
 	unsigned int unmaps;

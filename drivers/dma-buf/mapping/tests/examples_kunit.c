@@ -113,6 +113,8 @@ static void memory_to_sgt(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, dma_buf_mapping_name(imp.attach), "PAL -> SGT");
 	KUNIT_ASSERT_EQ(test, sgt_start_dma(&imp), 0);
 	KUNIT_EXPECT_EQ(test, table_size(imp.sgt), dmabuf->size);
+	KUNIT_EXPECT_EQ(test, sgt_begin_look(&imp), 0);
+	KUNIT_EXPECT_EQ(test, sgt_end_look(&imp), 0);
 	sgt_end_import(&imp);
 	KUNIT_EXPECT_NULL(test, imp.sgt);
 }

@@ -4,8 +4,10 @@
  * counts what it is asked.
  */
 #include <kunit/device.h>
+#include <kunit/static_stub.h>
 #include <linux/dcache.h>
 #include <linux/debugfs.h>
+#include <linux/dma-fence.h>
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/err.h>
@@ -18,6 +20,7 @@
 #include <linux/module.h>
 #include <linux/mount.h>
 #include <linux/scatterlist.h>
+#include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -38,6 +41,8 @@ static int exp_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
 	exp->saw_revocable = dma_buf_attach_revocable(attach);
 	if (exp->err.attach)
 		return exp->err.attach;
+	if (exp->deny_p2p)
+		attach->peer2peer = false;
 	exp->calls.attach++;
 	return 0;
 }
@@ -50,14 +55,27 @@ static void exp_detach(struct dma_buf *dmabuf,
 	exp->calls.detach++;
 }
 
+static bool is_listed(const struct dma_buf_attachment *attach)
+{
+	const struct dma_buf_attachment *other;
+
+	list_for_each_entry(other, &attach->dmabuf->attachments, node)
+		if (other == attach)
+			return true;
+	return false;
+}
+
 static int exp_pin(struct dma_buf_attachment *attach)
 {
 	struct test_exporter *exp = to_exporter(attach);
 
 	dma_resv_assert_held(attach->dmabuf->resv);
+	exp->saw_itself = is_listed(attach);
 	if (exp->err.pin)
 		return exp->err.pin;
 	exp->calls.pin++;
+	if (exp->on_pin)
+		exp->on_pin(exp);
 	return 0;
 }
 
@@ -65,6 +83,26 @@ static void exp_unpin(struct dma_buf_attachment *attach)
 {
 	dma_resv_assert_held(attach->dmabuf->resv);
 	to_exporter(attach)->calls.unpin++;
+}
+
+static int exp_begin_cpu_access(struct dma_buf *dmabuf,
+				enum dma_data_direction dir)
+{
+	struct test_exporter *exp = dmabuf->priv;
+
+	if (exp->on_cpu_access)
+		exp->on_cpu_access(exp, true, dir);
+	return exp->err.begin_cpu_access;
+}
+
+static int exp_end_cpu_access(struct dma_buf *dmabuf,
+			      enum dma_data_direction dir)
+{
+	struct test_exporter *exp = dmabuf->priv;
+
+	if (exp->on_cpu_access)
+		exp->on_cpu_access(exp, false, dir);
+	return exp->err.end_cpu_access;
 }
 
 static void exp_release(struct dma_buf *dmabuf)
@@ -164,6 +202,8 @@ const struct dma_buf_ops test_stated_ops = {
 	.detach = exp_detach,
 	.pin = exp_pin,
 	.unpin = exp_unpin,
+	.begin_cpu_access = exp_begin_cpu_access,
+	.end_cpu_access = exp_end_cpu_access,
 	.release = exp_release,
 };
 
@@ -184,24 +224,14 @@ const struct dma_buf_ops test_legacy_ops = {
 	.release = exp_release,
 };
 
-static const struct dma_buf_mapping_match table[] = {
-	{ .type = &dma_buf_mapping_sgt, .exp_ops = &test_sgt_ops },
-};
-
-const struct dma_buf_ops test_table_ops = {
-	.mappings = table,
-	.num_mappings = ARRAY_SIZE(table),
-	.attach = exp_attach,
-	.detach = exp_detach,
-	.release = exp_release,
-};
-
-const struct dma_buf_ops test_table_and_match_ops = {
+const struct dma_buf_ops test_both_ops = {
 	.match_mapping = exp_match,
-	.mappings = table,
-	.num_mappings = ARRAY_SIZE(table),
 	.attach = exp_attach,
 	.detach = exp_detach,
+	.pin = exp_pin,
+	.unpin = exp_unpin,
+	.map_dma_buf = exp_map_sgt,
+	.unmap_dma_buf = exp_unmap_sgt,
 	.release = exp_release,
 };
 
@@ -239,6 +269,7 @@ void test_expect_idle(struct test_exporter *exp)
 	KUNIT_EXPECT_EQ(test, exp->calls.map_sgt, exp->calls.unmap_sgt);
 	KUNIT_EXPECT_TRUE(test, list_empty(&exp->dmabuf->attachments));
 	KUNIT_EXPECT_TRUE(test, list_empty(&exp->dmabuf->pal_indexes));
+	KUNIT_EXPECT_EQ(test, exp->dmabuf->cpu_synced, 0);
 }
 
 static void exporter_free(void *data)
@@ -335,11 +366,19 @@ size_t test_list_size(const struct dma_buf_phys_list *list)
 
 KUNIT_DEFINE_ACTION_WRAPPER(list_free, kvfree, const void *);
 
+/* CONFIG_DMABUF_DEBUG would not */
+static bool takes_made_up_memory(const struct phys_vec *range)
+{
+	return false;
+}
+
 struct dma_buf_phys_list *test_list_alloc(struct kunit *test, size_t nr)
 {
 	struct dma_buf_phys_list *list;
 	int ret;
 
+	kunit_activate_static_stub(test, dma_buf_pal_lacks_pages,
+				   takes_made_up_memory);
 	list = kvzalloc(struct_size(list, ranges, nr), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, list);
 	ret = kunit_add_action_or_reset(test, list_free, list);
@@ -499,12 +538,72 @@ void test_revoke(struct test_exporter *exp)
 	test_invalidate(exp);
 }
 
-void test_restore(struct test_exporter *exp)
+int test_restore(struct test_exporter *exp)
 {
+	int ret;
+
 	exp->err.map_phys = 0;
 	dma_resv_lock(exp->dmabuf->resv, NULL);
-	dma_buf_restore_mappings(exp->dmabuf);
+	ret = dma_buf_restore_mappings(exp->dmabuf);
 	dma_resv_unlock(exp->dmabuf->resv);
+	return ret;
+}
+
+static const char *fence_name(struct dma_fence *fence)
+{
+	return "kunit";
+}
+
+static const struct dma_fence_ops fence_ops = {
+	.get_driver_name = fence_name,
+	.get_timeline_name = fence_name,
+};
+
+static void fence_put(void *fence)
+{
+	dma_fence_put(fence);
+}
+
+/**
+ * test_fence - make a fence that is not signalled
+ * @test: test that it lives at least as long as
+ *
+ * Return: The fence. The test ends if there is none.
+ */
+struct dma_fence *test_fence(struct kunit *test)
+{
+	struct dma_fence *fence = kzalloc_obj(*fence);
+	int ret;
+
+	KUNIT_ASSERT_NOT_NULL(test, fence);
+	dma_fence_init(fence, &fence_ops, NULL, dma_fence_context_alloc(1), 1);
+	ret = kunit_add_action_or_reset(test, fence_put, fence);
+	KUNIT_ASSERT_EQ(test, ret, 0);
+	return fence;
+}
+
+/* The reservation lock is held */
+void test_add_fence(struct test_exporter *exp, struct dma_fence *fence,
+		    enum dma_resv_usage usage)
+{
+	struct dma_resv *resv = exp->dmabuf->resv;
+
+	KUNIT_ASSERT_EQ(exp->test, dma_resv_reserve_fences(resv, 1), 0);
+	dma_resv_add_fence(resv, fence, usage);
+}
+
+/* As if the task had been sent SIGKILL, which a kernel thread would not notice */
+void test_be_killed_begin(void)
+{
+	spin_lock_irq(&current->sighand->siglock);
+	sigaddset(&current->pending.signal, SIGKILL);
+	set_tsk_thread_flag(current, TIF_SIGPENDING);
+	spin_unlock_irq(&current->sighand->siglock);
+}
+
+void test_be_killed_end(void)
+{
+	flush_signals(current);
 }
 
 /* The line that bufinfo of debugfs has for an attachment */
@@ -607,18 +706,26 @@ void test_expect_text(struct kunit *test, const char *text, const char *part)
 				  "no '%s' in '%s'", part, text);
 }
 
-/* A device that does DMA as far as @mask goes, without an IOMMU */
+/*
+ * A device that does DMA as far as @mask goes, without an IOMMU, and takes
+ * entries as long as they can be
+ */
 struct device *test_device(struct kunit *test, u64 mask)
 {
+	struct device_dma_parameters *parms;
 	static unsigned int nr;
 	struct device *dev;
 	char name[16];
 
+	parms = kunit_kzalloc(test, sizeof(*parms), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, parms);
 	snprintf(name, sizeof(name), "importer%u", nr++);
 	dev = kunit_device_register(test, name);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
 	/* Not by dma_set_mask(), which refuses what some tests are about */
 	*dev->dma_mask = mask;
+	dev->dma_parms = parms;
+	dma_set_max_seg_size(dev, UINT_MAX);
 	return dev;
 }
 

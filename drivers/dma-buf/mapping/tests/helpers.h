@@ -9,6 +9,7 @@
 #include <kunit/test.h>
 #include <linux/completion.h>
 #include <linux/dma-buf.h>
+#include <linux/dma-resv.h>
 #include <linux/prandom.h>
 #include <linux/sizes.h>
 
@@ -34,8 +35,13 @@
  * @calls: how often each call was made with success
  * @saw_p2p: attach found the importer to accept p2p
  * @saw_revocable: attach found the importer to be revocable
+ * @saw_itself: pin found the attachment among those of the buffer
+ * @deny_p2p: let attach clear peer2peer
+ * @on_pin: called at the end of pin, may be NULL
  * @on_unmap_phys: called when a list is given back, may be NULL
- * @priv: for @on_unmap_phys
+ * @on_cpu_access: called when the CPU begins or ends to access the buffer, may
+ *	be NULL
+ * @priv: for @on_pin, @on_unmap_phys and @on_cpu_access
  * @tried: pairs that the match of a private type was asked about
  */
 struct test_exporter {
@@ -51,6 +57,8 @@ struct test_exporter {
 		int pin;
 		int map_phys;
 		int map_sgt;
+		int begin_cpu_access;
+		int end_cpu_access;
 	} err;
 	unsigned int match_calls;
 	bool null_table;
@@ -62,16 +70,20 @@ struct test_exporter {
 	} calls;
 	bool saw_p2p;
 	bool saw_revocable;
+	bool saw_itself;
+	bool deny_p2p;
+	void (*on_pin)(struct test_exporter *exp);
 	void (*on_unmap_phys)(struct test_exporter *exp);
+	void (*on_cpu_access)(struct test_exporter *exp, bool begin,
+			      enum dma_data_direction dir);
 	void *priv;
 	char tried[64];
 };
 
-/* States @entries; legacy; with a table; with @entries and a table */
+/* States @entries; legacy; both, so that SGT comes before @entries */
 extern const struct dma_buf_ops test_stated_ops;
 extern const struct dma_buf_ops test_legacy_ops;
-extern const struct dma_buf_ops test_table_ops;
-extern const struct dma_buf_ops test_table_and_match_ops;
+extern const struct dma_buf_ops test_both_ops;
 /* As test_stated_ops, but cannot pin */
 extern const struct dma_buf_ops test_stated_nopin_ops;
 
@@ -114,7 +126,12 @@ void test_detach(struct test_exporter *exp, struct dma_buf_attachment *attach);
 
 void test_invalidate(struct test_exporter *exp);
 void test_revoke(struct test_exporter *exp);
-void test_restore(struct test_exporter *exp);
+int test_restore(struct test_exporter *exp);
+void test_add_fence(struct test_exporter *exp, struct dma_fence *fence,
+		    enum dma_resv_usage usage);
+struct dma_fence *test_fence(struct kunit *test);
+void test_be_killed_begin(void);
+void test_be_killed_end(void);
 
 const char *test_describe(struct test_exporter *exp,
 			  struct dma_buf_attachment *attach);

@@ -22,6 +22,7 @@ static struct asked {
 	unsigned int ends;
 	unsigned int aligns;
 	struct iommu_slice slice;
+	unsigned int flags;
 	int ret;
 } asked;
 
@@ -46,9 +47,19 @@ static int fake_unmap(struct dma_buf_mapping_attachment *ma,
 	return asked.ret;
 }
 
-static bool fake_walk_begin(struct dma_buf_mapping_attachment *ma)
+static int fake_check_prot(struct dma_buf_mapping_attachment *ma, int prot)
+{
+	return prot & IOMMU_WRITE ? -EACCES : 0;
+}
+
+static bool fake_walk_begin(struct dma_buf_mapping_attachment *ma,
+			    struct iommu_domain *domain, unsigned long iova,
+			    unsigned int flags)
 {
 	asked.begins++;
+	asked.slice.domain = domain;
+	asked.slice.iova = iova;
+	asked.flags = flags;
 	return !asked.ret;
 }
 
@@ -71,6 +82,7 @@ static unsigned long fake_iova_align(struct dma_buf_mapping_attachment *ma,
 static const struct dma_buf_iommu_ops fake_ops = {
 	.map = fake_map,
 	.unmap = fake_unmap,
+	.check_prot = fake_check_prot,
 	.walk_begin = fake_walk_begin,
 	.walk_end = fake_walk_end,
 	.iova_align = fake_iova_align,
@@ -172,10 +184,18 @@ static void importer_maps_by_the_converters_ops(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, asked.slice.iova, SZ_1G);
 	KUNIT_EXPECT_EQ(test, asked.slice.length, SZ_4M);
 
-	KUNIT_EXPECT_TRUE(test, dma_buf_iommu_walk_begin(attach));
+	KUNIT_EXPECT_TRUE(test,
+			  dma_buf_iommu_walk_begin(attach, &domain_4k, IOVA,
+						   DMA_BUF_IOMMU_WALK_DIRTY));
 	dma_buf_iommu_walk_end(attach);
 	KUNIT_EXPECT_EQ(test, asked.begins, 1);
 	KUNIT_EXPECT_EQ(test, asked.ends, 1);
+	KUNIT_EXPECT_PTR_EQ(test, asked.slice.domain, &domain_4k);
+	KUNIT_EXPECT_EQ(test, asked.slice.iova, IOVA);
+	KUNIT_EXPECT_EQ(test, asked.flags, DMA_BUF_IOMMU_WALK_DIRTY);
+
+	KUNIT_EXPECT_EQ(test, dma_buf_iommu_check_prot(attach, IOMMU_READ), 0);
+	KUNIT_EXPECT_EQ(test, dma_buf_iommu_check_prot(attach, RW), -EACCES);
 
 	/* Its word counts */
 	asked.ret = -EDOM;
@@ -183,7 +203,8 @@ static void importer_maps_by_the_converters_ops(struct kunit *test)
 						SZ_2M, RW, 0), -EDOM);
 	KUNIT_EXPECT_EQ(test, dma_buf_iommu_unmap(attach, &domain_4k, IOVA,
 						  SZ_2M), -EDOM);
-	KUNIT_EXPECT_FALSE(test, dma_buf_iommu_walk_begin(attach));
+	KUNIT_EXPECT_FALSE(test, dma_buf_iommu_walk_begin(attach, &domain_4k,
+							  IOVA, 0));
 	done(attach);
 }
 
@@ -313,7 +334,12 @@ static void calls_with_another_attachment_are_refused(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, dma_buf_iommu_unmap(attach, &domain_4k,
 							  IOVA, SZ_4K),
 				-ENOENT);
-		KUNIT_EXPECT_FALSE(test, dma_buf_iommu_walk_begin(attach));
+		KUNIT_EXPECT_EQ(test, dma_buf_iommu_check_prot(attach,
+							       IOMMU_READ),
+				-EINVAL);
+		KUNIT_EXPECT_FALSE(test,
+				   dma_buf_iommu_walk_begin(attach, &domain_4k,
+							    IOVA, 0));
 		KUNIT_EXPECT_EQ(test, dma_buf_iommu_iova_align(attach, 0, SZ_4K,
 							       &align_offset),
 				PAGE_SIZE);
@@ -338,7 +364,8 @@ static const struct no_pal {
 	const struct dma_buf_ops *ops;
 } no_pals[] = {
 	{ "legacy exporter", &test_legacy_ops },
-	{ "native exporter of SGT", &test_table_ops },
+	{ "native exporter of SGT", &test_stated_ops },
+	{ "exporter of SGT that states nothing else", &test_both_ops },
 };
 
 KUNIT_ARRAY_PARAM_DESC(no_pals, no_pals, what);
@@ -348,6 +375,8 @@ static void exporter_of_sgt_is_eopnotsupp(struct kunit *test)
 	const struct no_pal *no = test->param_value;
 	struct test_exporter *exp = test_exporter(test, no->ops, SZ_64K);
 
+	exp->entries[0] = DMA_BUF_EMAPPING_SGT(&test_sgt_ops);
+	exp->num_entries = no->ops == &test_stated_ops;
 	KUNIT_EXPECT_PTR_EQ(test, attach_iommu(exp), ERR_PTR(-EOPNOTSUPP));
 	KUNIT_EXPECT_EQ(test, exp->calls.attach, 0);
 }

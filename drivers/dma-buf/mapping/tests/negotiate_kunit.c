@@ -152,6 +152,39 @@ static void negotiate(struct kunit *test)
 		expect_refusal(exp, n->imp, count(n->imp), n->tried, n->err);
 }
 
+static const struct dma_buf_phys_list *
+map_phys(struct dma_buf_attachment *attach)
+{
+	return NULL;
+}
+
+static void unmap_phys(struct dma_buf_attachment *attach,
+		       const struct dma_buf_phys_list *list)
+{
+}
+
+static const struct dma_buf_pal_exp_ops no_map_phys = {
+	.unmap_phys = unmap_phys,
+};
+
+static const struct dma_buf_pal_exp_ops no_unmap_phys = {
+	.map_phys = map_phys,
+};
+
+static struct sg_table *map_sgt(struct dma_buf_attachment *attach,
+				enum dma_data_direction dir)
+{
+	return NULL;
+}
+
+static void unmap_sgt(struct dma_buf_attachment *attach, struct sg_table *sgt,
+		      enum dma_data_direction dir)
+{
+}
+
+static const struct dma_buf_sgt_exp_ops no_map = { .unmap = unmap_sgt };
+static const struct dma_buf_sgt_exp_ops no_unmap = { .map = map_sgt };
+
 /* Wherever in the list it is, and even if something before it would do */
 static const struct bad_list {
 	const char *why;
@@ -184,12 +217,27 @@ static const struct bad_list {
 	  { { .type = &test_type_importer } }, 1,
 	  { { .type = &test_type_importer } }, 1 },
 	{ "importer's has PAL",
-	  { { .type = &dma_buf_mapping_pal, .exp_ops = &test_pal_ops } }, 1,
+	  { DMA_BUF_EMAPPING_PAL(&test_pal_ops, 0, NULL) }, 1,
 	  { { .type = &dma_buf_mapping_pal } }, 1 },
 	{ "importer's has PAL behind what would do",
-	  { { .type = &dma_buf_mapping_pal, .exp_ops = &test_pal_ops },
-	    ENTRY(A, "1") }, 2,
+	  { DMA_BUF_EMAPPING_PAL(&test_pal_ops, 0, NULL), ENTRY(A, "1") }, 2,
 	  { ENTRY(A, "x"), { .type = &dma_buf_mapping_pal } }, 2 },
+	{ "exporter's has PAL without ops",
+	  { DMA_BUF_EMAPPING_PAL(NULL, 0, NULL), ENTRY(A, "1") }, 2,
+	  { ENTRY(A, "x") }, 1 },
+	{ "exporter's has PAL without map_phys",
+	  { DMA_BUF_EMAPPING_PAL(&no_map_phys, 0, NULL) }, 1,
+	  { ENTRY(A, "x") }, 1 },
+	{ "exporter's has PAL without unmap_phys",
+	  { DMA_BUF_EMAPPING_PAL(&no_unmap_phys, 0, NULL) }, 1,
+	  { ENTRY(A, "x") }, 1 },
+	{ "exporter's has SGT without ops",
+	  { ENTRY(A, "1"), DMA_BUF_EMAPPING_SGT(NULL) }, 2,
+	  { ENTRY(A, "x") }, 1 },
+	{ "exporter's has SGT without map",
+	  { DMA_BUF_EMAPPING_SGT(&no_map) }, 1, { ENTRY(A, "x") }, 1 },
+	{ "exporter's has SGT without unmap",
+	  { DMA_BUF_EMAPPING_SGT(&no_unmap) }, 1, { ENTRY(A, "x") }, 1 },
 };
 
 KUNIT_ARRAY_PARAM_DESC(bad_lists, bad_lists, why);
@@ -213,29 +261,61 @@ static void no_list_is_einval(struct kunit *test)
 	expect_refusal(exp, &a, 0, "", -EINVAL);
 }
 
-static void static_table_is_used(struct kunit *test)
+static struct test_exporter *
+stating_both(struct kunit *test, const struct dma_buf_mapping_match *entries,
+	     unsigned int num)
 {
-	struct device *dev = test_device(test, DMA_BIT_MASK(64));
-	const struct dma_buf_mapping_match sgt = DMA_BUF_IMAPPING_SGT(dev);
-	const struct dma_buf_mapping_match a = ENTRY(A, "x");
-	struct test_exporter *exp;
+	struct test_exporter *exp = test_exporter(test, &test_both_ops, SZ_64K);
 
-	exp = test_exporter(test, &test_table_ops, SZ_64K);
-	expect_agreement(exp, &sgt, 1, "", "SGT");
-	exp = test_exporter(test, &test_table_ops, SZ_64K);
-	expect_refusal(exp, &a, 1, "", -EOPNOTSUPP);
+	memcpy(exp->entries, entries, num * sizeof(*entries));
+	exp->num_entries = num;
+	return exp;
 }
 
-static void match_mapping_goes_before_the_table(struct kunit *test)
+/* Of map_dma_buf, which this exporter has besides */
+static void sgt_comes_before_what_is_stated(struct kunit *test)
 {
 	struct device *dev = test_device(test, DMA_BIT_MASK(64));
-	const struct dma_buf_mapping_match sgt = DMA_BUF_IMAPPING_SGT(dev);
-	struct test_exporter *exp;
+	const struct dma_buf_mapping_match e = ENTRY(A, "1");
+	const struct dma_buf_mapping_match i[] = {
+		ENTRY(A, "x"), DMA_BUF_IMAPPING_SGT(dev),
+	};
 
-	exp = test_exporter(test, &test_table_and_match_ops, SZ_64K);
-	exp->entries[0].type = &C;
-	exp->num_entries = 1;
-	expect_refusal(exp, &sgt, 1, "", -EOPNOTSUPP);
+	expect_agreement(stating_both(test, &e, 1), i, 2, "", "SGT");
+	expect_agreement(stating_both(test, &e, 1), i, 1, "1x", "kunit A");
+	expect_agreement(stating_both(test, &e, 0), i, 2, "", "SGT");
+	expect_refusal(stating_both(test, &e, 0), i, 1, "", -EOPNOTSUPP);
+}
+
+static void exporter_may_say_where_sgt_comes(struct kunit *test)
+{
+	struct device *dev = test_device(test, DMA_BIT_MASK(64));
+	const struct dma_buf_mapping_match e[] = {
+		ENTRY(A, "1"), DMA_BUF_EMAPPING_SGT(&test_sgt_ops),
+	};
+	const struct dma_buf_mapping_match i[] = {
+		DMA_BUF_IMAPPING_SGT(dev), ENTRY(A, "x"),
+	};
+
+	expect_agreement(stating_both(test, e, 2), i, 2, "1x", "kunit A");
+	expect_agreement(stating_both(test, e, 2), i, 1, "", "SGT");
+}
+
+/* Even by an exporter whose match_mapping would refuse */
+static void legacy_importer_is_not_negotiated_for(struct kunit *test)
+{
+	struct device *dev = test_device(test, DMA_BIT_MASK(64));
+	const struct dma_buf_mapping_match e = ENTRY(A, "1");
+	struct test_exporter *exp = stating_both(test, &e, 1);
+	struct dma_buf_attachment *attach;
+
+	exp->match_calls = 0;
+	exp->err.match = -EPERM;
+	attach = dma_buf_attach(exp->dmabuf, dev);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	KUNIT_EXPECT_STREQ(test, dma_buf_mapping_name(attach), "SGT");
+	KUNIT_EXPECT_STREQ(test, exp->tried, "");
+	dma_buf_detach(exp->dmabuf, attach);
 }
 
 static void legacy_exporter_has_sgt_only(struct kunit *test)
@@ -317,6 +397,34 @@ static void expect_map_by_test_ops(struct test_exporter *exp,
 	KUNIT_EXPECT_EQ(test, exp->calls.map_sgt, 1);
 	dma_buf_unmap_attachment_unlocked(attach, sgt, DMA_TO_DEVICE);
 	KUNIT_EXPECT_EQ(test, exp->calls.unmap_sgt, 1);
+}
+
+static void expect_agreed_on(struct test_exporter *exp,
+			     const struct dma_buf_mapping_match *i,
+			     const void *agreed, const void *not_agreed)
+{
+	struct dma_buf_attachment *attach = test_attach(exp, i, 1, NULL);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(exp->test, attach);
+	KUNIT_EXPECT_TRUE(exp->test, dma_buf_mapping_agreed_on(attach, agreed));
+	KUNIT_EXPECT_FALSE(exp->test,
+			   dma_buf_mapping_agreed_on(attach, not_agreed));
+	test_detach(exp, attach);
+}
+
+/* Where two entries are of one type too, and converted or not */
+static void exporter_learns_which_entry_was_agreed_on(struct kunit *test)
+{
+	struct dma_buf_mapping_match e[] = {
+		ENTRY_RET(A, "1", -EOPNOTSUPP), ENTRY(A, "2"),
+	};
+	const struct dma_buf_mapping_match a = ENTRY(A, "x");
+	const struct dma_buf_mapping_match b = ENTRY(B, "y");
+
+	e[0].exp_ops = &ops_of_c;
+	e[1].exp_ops = &ops_of_a;
+	expect_agreed_on(test_stating(test, e, 2), &a, &ops_of_a, &ops_of_c);
+	expect_agreed_on(test_stating(test, e, 2), &b, &ops_of_a, &ops_of_c);
 }
 
 static void importer_maps_by_the_converters_ops(struct kunit *test)
@@ -443,10 +551,6 @@ static void export_needs_a_way_to_map(struct kunit *test)
 	struct dma_buf_ops ops = {};
 
 	KUNIT_EXPECT_FALSE(test, dma_buf_mapping_ops_valid(&ops));
-	ops.mappings = test_table_ops.mappings;
-	KUNIT_EXPECT_FALSE(test, dma_buf_mapping_ops_valid(&ops));
-	ops.num_mappings = 1;
-	KUNIT_EXPECT_TRUE(test, dma_buf_mapping_ops_valid(&ops));
 
 	ops = (struct dma_buf_ops){ .map_dma_buf = test_sgt_ops.map };
 	KUNIT_EXPECT_FALSE(test, dma_buf_mapping_ops_valid(&ops));
@@ -459,18 +563,24 @@ static void export_needs_a_way_to_map(struct kunit *test)
 		.match_mapping = test_stated_ops.match_mapping,
 	};
 	KUNIT_EXPECT_TRUE(test, dma_buf_mapping_ops_valid(&ops));
+	ops.map_dma_buf = test_sgt_ops.map;
+	KUNIT_EXPECT_FALSE(test, dma_buf_mapping_ops_valid(&ops));
+	ops.unmap_dma_buf = test_sgt_ops.unmap;
+	KUNIT_EXPECT_TRUE(test, dma_buf_mapping_ops_valid(&ops));
 }
 
 static struct kunit_case negotiate_cases[] = {
 	KUNIT_CASE_PARAM(negotiate, negotiations_gen_params),
 	KUNIT_CASE_PARAM(bad_list_is_einval, bad_lists_gen_params),
 	KUNIT_CASE(no_list_is_einval),
-	KUNIT_CASE(static_table_is_used),
-	KUNIT_CASE(match_mapping_goes_before_the_table),
+	KUNIT_CASE(sgt_comes_before_what_is_stated),
+	KUNIT_CASE(exporter_may_say_where_sgt_comes),
+	KUNIT_CASE(legacy_importer_is_not_negotiated_for),
 	KUNIT_CASE(legacy_exporter_has_sgt_only),
 	KUNIT_CASE(native_sgt_comes_before_pal_converted),
 	KUNIT_CASE(exp_ops_of_the_agreed_type_only),
 	KUNIT_CASE(exp_ops_of_a_conversion_are_nobodys),
+	KUNIT_CASE(exporter_learns_which_entry_was_agreed_on),
 	KUNIT_CASE(importer_maps_by_the_converters_ops),
 	KUNIT_CASE(legacy_importer_maps_by_the_converters_ops),
 	KUNIT_CASE(two_converters_serve_one_importer_type),

@@ -6,6 +6,7 @@
  */
 #include <kunit/test.h>
 #include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/dma-resv.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
@@ -91,6 +92,14 @@ static void expect_unmapped(struct ctx *c, unsigned long iova, size_t length)
 					  length + PAGES(32)), 0);
 }
 
+static bool can_walk(struct ctx *c, unsigned long iova, unsigned int flags)
+{
+	if (!dma_buf_iommu_walk_begin(c->attach, &c->d->domain, iova, flags))
+		return false;
+	dma_buf_iommu_walk_end(c->attach);
+	return true;
+}
+
 static void finish(struct ctx *c)
 {
 	test_detach(c->exp, c->attach);
@@ -161,6 +170,221 @@ static void attach_that_fails_is_not_pinned(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, exp->calls.pin, bad->pinned);
 	KUNIT_EXPECT_EQ(test, exp->calls.map_phys, 0);
 	test_expect_idle(exp);
+}
+
+/* An exporter may decide by who is attached where it pins */
+static void pin_finds_the_attachment_listed(struct kunit *test)
+{
+	struct ctx c = two_range_ctx(test);
+
+	KUNIT_EXPECT_TRUE(test, c.exp->saw_itself);
+	finish(&c);
+
+	c.exp->err.pin = -ENOSPC;
+	KUNIT_EXPECT_PTR_EQ(test, attach_iommu(c.exp), ERR_PTR(-ENOSPC));
+	KUNIT_EXPECT_TRUE(test, list_empty(&c.exp->dmabuf->attachments));
+}
+
+static void move_buffer(struct test_exporter *exp)
+{
+	dma_buf_invalidate_mappings(exp->dmabuf);
+}
+
+/* And may have to move the buffer for that */
+static void pin_that_invalidates(struct kunit *test)
+{
+	struct dma_buf_phys_list *list = test_list(test, two_ranges, 2);
+	struct ctx c = { .test = test, .list = list, .d = test_domain(test) };
+
+	c.exp = test_pal_exporter(test, list);
+	c.exp->on_pin = move_buffer;
+	c.attach = attach_iommu(c.exp);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, c.attach);
+	KUNIT_EXPECT_STREQ(test, test_describe(c.exp, c.attach),
+			   "\t-\tPAL -> iommu_domain\t0 of 0 mappings in place\n");
+	KUNIT_EXPECT_EQ(test, map(&c, IOVA, 0, PAGES(8)), 0);
+	expect_mapped(&c, IOVA, 0, PAGES(8));
+	KUNIT_EXPECT_EQ(test, unmap(&c, IOVA, PAGES(8)), 0);
+	finish(&c);
+}
+
+static const struct p2p {
+	const char *what;
+	unsigned int attrs;
+	int err;
+} p2ps[] = {
+	{ "device memory", DMA_BUF_PHYS_MMIO, -EOPNOTSUPP },
+	{ "ordinary memory", 0, 0 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(p2ps, p2ps, what);
+
+/* What the exporter says when it is attached to counts for core as well */
+static void exporter_that_denies_p2p(struct kunit *test)
+{
+	struct dma_buf_phys_list *list = test_list(test, two_ranges, 2);
+	const struct p2p *p2p = test->param_value;
+	struct dma_buf_attachment *attach;
+	struct test_exporter *exp;
+
+	list->attrs = p2p->attrs;
+	exp = test_pal_exporter(test, list);
+	exp->deny_p2p = true;
+	attach = attach_iommu(exp);
+	if (p2p->err) {
+		KUNIT_EXPECT_PTR_EQ(test, attach, ERR_PTR(p2p->err));
+		KUNIT_EXPECT_EQ(test, exp->calls.unmap_phys, 1);
+		KUNIT_EXPECT_EQ(test, exp->calls.unpin, 1);
+	} else {
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+		test_detach(exp, attach);
+	}
+}
+
+/* The list that comes back after a move, too */
+static void denied_p2p_holds_for_a_restore(struct kunit *test)
+{
+	struct ctx c = two_range_ctx(test);
+
+	KUNIT_EXPECT_EQ(test, map(&c, IOVA, 0, PAGES(8)), 0);
+	c.attach->peer2peer = false;
+	test_revoke(c.exp);
+	c.list->attrs = DMA_BUF_PHYS_MMIO;
+	KUNIT_EXPECT_EQ(test, test_restore(c.exp), -EOPNOTSUPP);
+	expect_unmapped(&c, IOVA, PAGES(8));
+	KUNIT_EXPECT_EQ(test, c.exp->calls.map_phys, c.exp->calls.unmap_phys);
+	c.list->attrs = 0;
+	KUNIT_EXPECT_EQ(test, test_restore(c.exp), 0);
+	expect_mapped(&c, IOVA, 0, PAGES(8));
+	KUNIT_EXPECT_EQ(test, unmap(&c, IOVA, PAGES(8)), 0);
+	finish(&c);
+}
+
+/**
+ * struct caller - a thread that attaches or restores
+ * @exp: exporter of the buffer
+ * @attach: what it attached, to begin with that of the restore
+ * @ret: what it got
+ * @done: it has returned
+ */
+struct caller {
+	struct test_exporter *exp;
+	struct dma_buf_attachment *attach;
+	int ret;
+	struct completion done;
+};
+
+static int attach_thread(void *data)
+{
+	const struct dma_buf_mapping_match imp = DMA_BUF_IMAPPING_IOMMU();
+	struct caller *caller = data;
+
+	caller->attach = dma_buf_mapping_attach(caller->exp->dmabuf, &imp, 1,
+						NULL, NULL);
+	complete(&caller->done);
+	return 0;
+}
+
+static int restore_thread(void *data)
+{
+	struct caller *caller = data;
+
+	caller->ret = test_restore(caller->exp);
+	complete(&caller->done);
+	return 0;
+}
+
+/* With a fence it waits and holds no list yet, and when that is signalled goes on */
+static void expect_wait(struct kunit *test, struct caller *caller,
+			int (*fn)(void *data), struct dma_fence *fence)
+{
+	unsigned int lists = caller->exp->calls.map_phys;
+	struct task_struct *thread;
+
+	init_completion(&caller->done);
+	thread = kthread_run(fn, caller, "dma-buf-fence");
+	if (!IS_ERR(thread))
+		KUNIT_EXPECT_EQ(test, 0,
+				wait_for_completion_timeout(&caller->done,
+							    HZ / 5));
+	KUNIT_EXPECT_EQ(test, caller->exp->calls.map_phys, lists);
+	dma_fence_signal(fence);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, thread);
+	KUNIT_EXPECT_NE(test, 0,
+			wait_for_completion_timeout(&caller->done, 10 * HZ));
+	KUNIT_EXPECT_EQ(test, caller->exp->calls.map_phys, lists + 1);
+}
+
+/* A pin may begin to copy, or a clear may go on since the buffer was made */
+static void attach_waits_for_the_kernels_fences(struct kunit *test)
+{
+	struct dma_fence *fence = test_fence(test);
+	struct caller caller = {};
+
+	caller.exp = test_pal_exporter(test, test_list(test, two_ranges, 2));
+	/* The thread has no stub of this test */
+	((struct dma_buf_phys_list *)caller.exp->list)->attrs = DMA_BUF_PHYS_MMIO;
+	dma_resv_lock(caller.exp->dmabuf->resv, NULL);
+	test_add_fence(caller.exp, fence, DMA_RESV_USAGE_KERNEL);
+	dma_resv_unlock(caller.exp->dmabuf->resv);
+	expect_wait(test, &caller, attach_thread, fence);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, caller.attach);
+	dma_buf_detach(caller.exp->dmabuf, caller.attach);
+}
+
+/* Those of other users of the buffer are none of its business */
+static void attach_waits_for_no_other_fences(struct kunit *test)
+{
+	struct dma_fence *fence = test_fence(test);
+	struct dma_buf_attachment *attach;
+	struct test_exporter *exp;
+
+	exp = test_pal_exporter(test, test_list(test, two_ranges, 2));
+	dma_resv_lock(exp->dmabuf->resv, NULL);
+	test_add_fence(exp, fence, DMA_RESV_USAGE_WRITE);
+	dma_resv_unlock(exp->dmabuf->resv);
+	attach = attach_iommu(exp);
+	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, attach);
+	KUNIT_EXPECT_FALSE(test, dma_fence_is_signaled(fence));
+	dma_fence_signal(fence);
+	if (!IS_ERR_OR_NULL(attach))
+		test_detach(exp, attach);
+}
+
+static void wait_of_an_attach_can_be_interrupted(struct kunit *test)
+{
+	struct dma_fence *fence = test_fence(test);
+	struct test_exporter *exp;
+
+	exp = test_pal_exporter(test, test_list(test, two_ranges, 2));
+	dma_resv_lock(exp->dmabuf->resv, NULL);
+	test_add_fence(exp, fence, DMA_RESV_USAGE_KERNEL);
+	dma_resv_unlock(exp->dmabuf->resv);
+	test_be_killed_begin();
+	KUNIT_EXPECT_PTR_EQ(test, attach_iommu(exp), ERR_PTR(-ERESTARTSYS));
+	test_be_killed_end();
+	KUNIT_EXPECT_EQ(test, exp->calls.map_phys, 0);
+	KUNIT_EXPECT_EQ(test, exp->calls.unpin, 1);
+	dma_fence_signal(fence);
+}
+
+static void restore_waits_for_the_kernels_fences(struct kunit *test)
+{
+	struct dma_fence *fence = test_fence(test);
+	struct ctx c = two_range_ctx(test);
+	struct caller caller = { .exp = c.exp };
+
+	KUNIT_EXPECT_EQ(test, map(&c, IOVA, 0, PAGES(8)), 0);
+	test_revoke(c.exp);
+	c.list->attrs = DMA_BUF_PHYS_MMIO;
+	dma_resv_lock(c.exp->dmabuf->resv, NULL);
+	test_add_fence(c.exp, fence, DMA_RESV_USAGE_KERNEL);
+	dma_resv_unlock(c.exp->dmabuf->resv);
+	expect_wait(test, &caller, restore_thread, fence);
+	KUNIT_EXPECT_EQ(test, caller.ret, 0);
+	expect_mapped(&c, IOVA, 0, PAGES(8));
+	KUNIT_EXPECT_EQ(test, unmap(&c, IOVA, PAGES(8)), 0);
+	finish(&c);
 }
 
 static void map_and_unmap(struct kunit *test)
@@ -466,6 +690,55 @@ static void mmio_is_mapped_as_mmio(struct kunit *test)
 	finish(&c);
 }
 
+static void read_only_memory_is_mapped_for_reading(struct kunit *test)
+{
+	struct dma_buf_phys_list *list = test_list(test, two_ranges, 2);
+	struct ctx c;
+
+	list->attrs = DMA_BUF_PHYS_READ_ONLY;
+	c = ctx_of(test, list);
+	KUNIT_EXPECT_EQ(test, dma_buf_iommu_check_prot(c.attach, RW), -EACCES);
+	KUNIT_EXPECT_EQ(test, map(&c, IOVA, 0, PAGES(8)), -EACCES);
+	KUNIT_EXPECT_EQ(test, c.d->maps, 0);
+	KUNIT_EXPECT_EQ(test, unmap(&c, IOVA, PAGES(8)), -ENOENT);
+	KUNIT_EXPECT_EQ(test, dma_buf_iommu_check_prot(c.attach, IOMMU_READ),
+			0);
+	KUNIT_EXPECT_EQ(test, dma_buf_iommu_map(c.attach, &c.d->domain, IOVA, 0,
+						PAGES(8), IOMMU_READ, 0), 0);
+	KUNIT_EXPECT_EQ(test, c.d->last_prot, IOMMU_READ);
+	expect_mapped(&c, IOVA, 0, PAGES(8));
+
+	/* Also where it would only be recorded */
+	test_revoke(c.exp);
+	KUNIT_EXPECT_EQ(test, dma_buf_iommu_check_prot(c.attach, RW), -EACCES);
+	KUNIT_EXPECT_EQ(test, map(&c, SZ_1G, 0, PAGES(8)), -EACCES);
+	KUNIT_EXPECT_EQ(test, test_restore(c.exp), 0);
+	expect_mapped(&c, IOVA, 0, PAGES(8));
+	KUNIT_EXPECT_EQ(test, unmap(&c, IOVA, PAGES(8)), 0);
+	finish(&c);
+}
+
+static void memory_that_becomes_read_only(struct kunit *test)
+{
+	struct ctx c = two_range_ctx(test);
+
+	KUNIT_EXPECT_EQ(test, map(&c, IOVA, 0, PAGES(8)), 0);
+	KUNIT_EXPECT_EQ(test, dma_buf_iommu_map(c.attach, &c.d->domain, SZ_1G,
+						0, PAGES(8), IOMMU_READ, 0), 0);
+	test_revoke(c.exp);
+	c.list->attrs = DMA_BUF_PHYS_READ_ONLY;
+	KUNIT_EXPECT_EQ(test, test_restore(c.exp), -EACCES);
+	expect_unmapped(&c, IOVA, PAGES(8));
+	expect_mapped(&c, SZ_1G, 0, PAGES(8));
+	test_revoke(c.exp);
+	c.list->attrs = 0;
+	KUNIT_EXPECT_EQ(test, test_restore(c.exp), 0);
+	expect_mapped(&c, IOVA, 0, PAGES(8));
+	KUNIT_EXPECT_EQ(test, unmap(&c, IOVA, PAGES(8)), 0);
+	KUNIT_EXPECT_EQ(test, unmap(&c, SZ_1G, PAGES(8)), 0);
+	finish(&c);
+}
+
 static void small_pages_only(struct kunit *test)
 {
 	static const struct phys_vec ranges[] = {
@@ -682,7 +955,7 @@ static void flush_comes_before_the_list_is_given_back(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(d); i++)
 		KUNIT_EXPECT_EQ(test, d[i]->flushes, 1);
 	KUNIT_EXPECT_STREQ(test, test_describe(c.exp, c.attach),
-			   "\t-\tPAL -> iommu_domain\trevoked\n");
+			   "\t-\tPAL -> iommu_domain\t0 of 6 mappings in place\trevoked\n");
 	for (i = 0; i < ARRAY_SIZE(d); i++) {
 		c.d = d[i];
 		KUNIT_EXPECT_EQ(test, unmap(&c, IOVA, PAGES(8)), 0);
@@ -779,8 +1052,7 @@ static void calls_under_the_reservation_lock(struct kunit *test)
 	dma_resv_lock(c.exp->dmabuf->resv, NULL);
 	KUNIT_EXPECT_EQ(test, map(&c, IOVA, 0, PAGES(8)), 0);
 	expect_mapped(&c, IOVA, 0, PAGES(8));
-	KUNIT_EXPECT_TRUE(test, dma_buf_iommu_walk_begin(c.attach));
-	dma_buf_iommu_walk_end(c.attach);
+	KUNIT_EXPECT_TRUE(test, can_walk(&c, IOVA, 0));
 	KUNIT_EXPECT_EQ(test, unmap(&c, IOVA, PAGES(8)), 0);
 	dma_resv_unlock(c.exp->dmabuf->resv);
 	expect_unmapped(&c, IOVA, PAGES(8));
@@ -792,7 +1064,7 @@ static void map_and_unmap_within(struct test_exporter *exp)
 {
 	struct ctx *c = exp->priv;
 
-	KUNIT_EXPECT_FALSE(c->test, dma_buf_iommu_walk_begin(c->attach));
+	KUNIT_EXPECT_FALSE(c->test, can_walk(c, IOVA, 0));
 	KUNIT_EXPECT_EQ(c->test, map(c, SZ_1G, 0, PAGES(8)), 0);
 	KUNIT_EXPECT_EQ(c->test, unmap(c, SZ_1G, PAGES(8)), 0);
 }
@@ -1006,15 +1278,113 @@ static void page_tables_do_not_leak(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, global_node_page_state(NR_IOMMU_PAGES), pages);
 }
 
-/* Wholly revoked, and the next restore may do better */
-static void expect_still_revoked(struct ctx *c)
+static void expect_in_place(struct ctx *c, unsigned int in_place,
+			    unsigned int recorded)
 {
-	KUNIT_EXPECT_EQ(c->test, c->exp->calls.map_phys,
-			c->exp->calls.unmap_phys);
-	KUNIT_EXPECT_TRUE(c->test, list_empty(&c->exp->dmabuf->pal_indexes));
-	KUNIT_EXPECT_STREQ(c->test, test_describe(c->exp, c->attach),
-			   "\t-\tPAL -> iommu_domain\trevoked\n");
-	KUNIT_EXPECT_FALSE(c->test, dma_buf_iommu_walk_begin(c->attach));
+	char text[64];
+
+	scnprintf(text, sizeof(text),
+		  "\t-\tPAL -> iommu_domain\t%u of %u mappings in place\n",
+		  in_place, recorded);
+	KUNIT_EXPECT_STREQ(c->test, test_describe(c->exp, c->attach), text);
+}
+
+/* The index stays over the revoke, so that page tables are all that it needs */
+static void restore_uses_the_index_that_is_there(struct kunit *test)
+{
+	struct ctx c = two_range_ctx(test);
+	struct dma_buf_pal_index *index;
+
+	index = list_first_entry(&c.exp->dmabuf->pal_indexes,
+				 struct dma_buf_pal_index, node);
+	KUNIT_EXPECT_EQ(test, map(&c, IOVA, 0, PAGES(8)), 0);
+	test_revoke(c.exp);
+	KUNIT_EXPECT_EQ(test, c.exp->calls.map_phys, c.exp->calls.unmap_phys);
+	KUNIT_EXPECT_EQ(test, test_restore(c.exp), 0);
+	KUNIT_EXPECT_PTR_EQ(test, index,
+			    list_first_entry(&c.exp->dmabuf->pal_indexes,
+					     struct dma_buf_pal_index, node));
+	KUNIT_EXPECT_TRUE(test, list_is_singular(&c.exp->dmabuf->pal_indexes));
+	KUNIT_EXPECT_EQ(test, unmap(&c, IOVA, PAGES(8)), 0);
+	finish(&c);
+}
+
+/* Whoever maps and whoever restores */
+static void who_attached_is_charged(struct kunit *test)
+{
+	struct ctx c = two_range_ctx(test);
+
+	if (!IS_ENABLED(CONFIG_MEMCG))
+		kunit_skip(test, "needs CONFIG_MEMCG");
+
+	KUNIT_EXPECT_EQ(test, map(&c, IOVA, 0, PAGES(8)), 0);
+	KUNIT_EXPECT_TRUE(test, c.d->charges_owner);
+	KUNIT_EXPECT_TRUE(test, c.d->last_gfp & __GFP_ACCOUNT);
+	test_revoke(c.exp);
+	c.d->charges_owner = false;
+	KUNIT_EXPECT_EQ(test, test_restore(c.exp), 0);
+	KUNIT_EXPECT_TRUE(test, c.d->charges_owner);
+	KUNIT_EXPECT_TRUE(test, c.d->last_gfp & __GFP_ACCOUNT);
+	/* And is not killed for it */
+	KUNIT_EXPECT_TRUE(test, c.d->last_gfp & __GFP_RETRY_MAYFAIL);
+	KUNIT_EXPECT_EQ(test, unmap(&c, IOVA, PAGES(8)), 0);
+	finish(&c);
+}
+
+static void fatal_signal_ends_a_map(struct kunit *test)
+{
+	struct ctx c = two_range_ctx(test);
+
+	test_be_killed_begin();
+	KUNIT_EXPECT_EQ(test, map(&c, IOVA, 0, PAGES(8)), -EINTR);
+	test_be_killed_end();
+	expect_unmapped(&c, IOVA, PAGES(8));
+	KUNIT_EXPECT_EQ(test, unmap(&c, IOVA, PAGES(8)), -ENOENT);
+	finish(&c);
+}
+
+static void be_killed(struct test_domain *d)
+{
+	test_be_killed_begin();
+}
+
+/* Between two extents: what is in place stays, the rest is for the next restore */
+static void fatal_signal_ends_a_restore(struct kunit *test)
+{
+	struct ctx a = two_range_ctx(test);
+	struct ctx b = a;
+	unsigned int nth;
+
+	b.attach = attach_iommu(a.exp);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, b.attach);
+	b.d = test_domain(test);
+	/* The last that attached comes first */
+	KUNIT_EXPECT_EQ(test, map(&b, IOVA, 0, PAGES(8)), 0);
+	KUNIT_EXPECT_EQ(test, map(&b, SZ_1G, 0, PAGES(8)), 0);
+	KUNIT_EXPECT_EQ(test, map(&a, IOVA, 0, PAGES(8)), 0);
+	for (nth = 1; nth <= 3; nth++) {
+		test_revoke(a.exp);
+		b.d->on_map = be_killed;
+		b.d->on_nth_map = nth;
+		KUNIT_EXPECT_EQ(test, test_restore(a.exp), -EINTR);
+		test_be_killed_end();
+		if (nth == 1)
+			expect_unmapped(&b, IOVA, PAGES(8));
+		else
+			expect_mapped(&b, IOVA, 0, PAGES(8));
+		expect_unmapped(&b, SZ_1G, PAGES(8));
+		expect_unmapped(&a, IOVA, PAGES(8));
+
+		KUNIT_EXPECT_EQ(test, test_restore(a.exp), 0);
+		expect_mapped(&b, IOVA, 0, PAGES(8));
+		expect_mapped(&b, SZ_1G, 0, PAGES(8));
+		expect_mapped(&a, IOVA, 0, PAGES(8));
+	}
+	KUNIT_EXPECT_EQ(test, unmap(&a, IOVA, PAGES(8)), 0);
+	KUNIT_EXPECT_EQ(test, unmap(&b, IOVA, PAGES(8)), 0);
+	KUNIT_EXPECT_EQ(test, unmap(&b, SZ_1G, PAGES(8)), 0);
+	test_detach(b.exp, b.attach);
+	finish(&a);
 }
 
 static void restore_maps_once(struct kunit *test)
@@ -1073,6 +1443,17 @@ static void restore_keeps_how_it_was_mapped(struct kunit *test)
 	finish(&c);
 }
 
+static void expect_in(struct ctx *c, unsigned long iova, bool in)
+{
+	if (in)
+		expect_mapped(c, iova, 0, PAGES(8));
+	else
+		expect_unmapped(c, iova, PAGES(8));
+	KUNIT_EXPECT_EQ(c->test, can_walk(c, iova, 0), in);
+	KUNIT_EXPECT_EQ(c->test, can_walk(c, iova + PAGES(8) - 1, 0), in);
+	KUNIT_EXPECT_FALSE(c->test, can_walk(c, iova + PAGES(8), 0));
+}
+
 /* In two domains, each with two mappings, whichever of them it is */
 static void restore_that_finds_the_iova_taken(struct kunit *test)
 {
@@ -1091,15 +1472,17 @@ static void restore_that_finds_the_iova_taken(struct kunit *test)
 
 		test_revoke(c.exp);
 		put_in_the_way(hit, taken);
-		test_restore(c.exp);
-		expect_still_revoked(&c);
+		KUNIT_EXPECT_EQ(test, test_restore(c.exp), -EADDRINUSE);
+		expect_in_place(&c, 3, 4);
 		take_out_of_the_way(hit, taken);
-		expect_unmapped(&c, IOVA, PAGES(8));
-		expect_unmapped(&c, SZ_1G, PAGES(8));
-		expect_unmapped(&other, IOVA, PAGES(8));
-		expect_unmapped(&other, SZ_1G, PAGES(8));
+		/* It alone is out */
+		expect_in(&c, IOVA, i != 0);
+		expect_in(&other, IOVA, i != 1);
+		expect_in(&c, SZ_1G, i != 2);
+		expect_in(&other, SZ_1G, i != 3);
 
-		test_restore(c.exp);
+		KUNIT_EXPECT_EQ(test, test_restore(c.exp), 0);
+		expect_in_place(&c, 4, 4);
 		expect_mapped(&c, IOVA, 0, PAGES(8));
 		expect_mapped(&c, SZ_1G, 0, PAGES(8));
 		expect_mapped(&other, IOVA, 0, PAGES(8));
@@ -1122,11 +1505,11 @@ static void restore_that_fails_half_way(struct kunit *test)
 	for (nth = 1; nth <= 4; nth++) {
 		test_revoke(c.exp);
 		c.d->fail_map = nth;
-		test_restore(c.exp);
-		expect_still_revoked(&c);
-		expect_unmapped(&c, IOVA, PAGES(8));
-		expect_unmapped(&c, SZ_1G, PAGES(8));
-		test_restore(c.exp);
+		KUNIT_EXPECT_EQ(test, test_restore(c.exp), -ENOMEM);
+		expect_in_place(&c, 1, 2);
+		expect_in(&c, IOVA, nth > 2);
+		expect_in(&c, SZ_1G, nth <= 2);
+		KUNIT_EXPECT_EQ(test, test_restore(c.exp), 0);
 		expect_mapped(&c, IOVA, 0, PAGES(8));
 		expect_mapped(&c, SZ_1G, 0, PAGES(8));
 	}
@@ -1148,11 +1531,11 @@ static void restore_that_fails_for_one_of_two(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, map(&b, IOVA, 0, PAGES(8)), 0);
 	test_revoke(a.exp);
 	put_in_the_way(&a, IOVA);
-	test_restore(a.exp);
-	KUNIT_EXPECT_FALSE(test, dma_buf_iommu_walk_begin(a.attach));
+	KUNIT_EXPECT_EQ(test, test_restore(a.exp), -EADDRINUSE);
+	KUNIT_EXPECT_FALSE(test, can_walk(&a, IOVA, 0));
 	expect_mapped(&b, IOVA, 0, PAGES(8));
 	take_out_of_the_way(&a, IOVA);
-	test_restore(a.exp);
+	KUNIT_EXPECT_EQ(test, test_restore(a.exp), 0);
 	expect_mapped(&a, IOVA, 0, PAGES(8));
 	KUNIT_EXPECT_EQ(test, unmap(&a, IOVA, PAGES(8)), 0);
 	KUNIT_EXPECT_EQ(test, unmap(&b, IOVA, PAGES(8)), 0);
@@ -1160,12 +1543,129 @@ static void restore_that_fails_for_one_of_two(struct kunit *test)
 	finish(&a);
 }
 
+/* The importer need not wait for a restore: what is out can be mapped anew */
+static void what_is_out_can_be_unmapped_and_mapped(struct kunit *test)
+{
+	struct ctx c = two_range_ctx(test);
+
+	KUNIT_EXPECT_EQ(test, map(&c, IOVA, 0, PAGES(8)), 0);
+	KUNIT_EXPECT_EQ(test, map(&c, SZ_1G, 0, PAGES(8)), 0);
+	test_revoke(c.exp);
+	c.d->fail_map = 1;
+	KUNIT_EXPECT_EQ(test, test_restore(c.exp), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, map(&c, IOVA, 0, PAGES(8)), -EEXIST);
+	KUNIT_EXPECT_EQ(test, unmap(&c, IOVA, PAGES(8)), 0);
+	expect_in_place(&c, 1, 1);
+	KUNIT_EXPECT_EQ(test, map(&c, IOVA, 0, PAGES(8)), 0);
+	expect_in_place(&c, 2, 2);
+	/* Of which the exporter need not know */
+	KUNIT_EXPECT_EQ(test, test_restore(c.exp), 0);
+	expect_mapped(&c, IOVA, 0, PAGES(8));
+
+	/* A revoke takes what is in place, and only that */
+	test_revoke(c.exp);
+	c.d->fail_map = 1;
+	KUNIT_EXPECT_EQ(test, test_restore(c.exp), -ENOMEM);
+	test_revoke(c.exp);
+	expect_unmapped(&c, SZ_1G, PAGES(8));
+	KUNIT_EXPECT_EQ(test, test_restore(c.exp), 0);
+	expect_mapped(&c, IOVA, 0, PAGES(8));
+	expect_mapped(&c, SZ_1G, 0, PAGES(8));
+	KUNIT_EXPECT_EQ(test, unmap(&c, IOVA, PAGES(8)), 0);
+	KUNIT_EXPECT_EQ(test, unmap(&c, SZ_1G, PAGES(8)), 0);
+	finish(&c);
+}
+
+/* The reader of the log has to find whose memory, or whose limit, it is */
+static void restore_that_fails_names_who_attached(struct kunit *test)
+{
+	struct ctx c = two_range_ctx(test);
+	u64 since = test_log_end();
+	unsigned int tries;
+	char said[128];
+
+	if (!IS_ENABLED(CONFIG_PRINTK))
+		kunit_skip(test, "needs PRINTK");
+	snprintf(said, sizeof(said),
+		 "dma-buf of %s: 1 of 2 mappings of %s[%d] are not restored: -ENOMEM",
+		 c.exp->dmabuf->exp_name, current->comm, task_pid_nr(current));
+
+	KUNIT_EXPECT_EQ(test, map(&c, IOVA, 0, PAGES(8)), 0);
+	KUNIT_EXPECT_EQ(test, map(&c, SZ_1G, 0, PAGES(8)), 0);
+	/* The tests before this one may have used up what the log takes */
+	for (tries = 0; tries < 80 && !test_log_lines(since, said); tries++) {
+		if (tries)
+			msleep(100);
+		test_revoke(c.exp);
+		c.d->fail_map = 1;
+		KUNIT_EXPECT_EQ(test, test_restore(c.exp), -ENOMEM);
+	}
+	KUNIT_EXPECT_EQ(test, test_log_lines(since, said), 1);
+	/* Whoever resets a device as often as he can does not fill it */
+	for (tries = 0; tries < 100; tries++) {
+		test_revoke(c.exp);
+		c.d->fail_map = 1;
+		KUNIT_EXPECT_EQ(test, test_restore(c.exp), -ENOMEM);
+	}
+	KUNIT_EXPECT_LT(test, test_log_lines(since, said), 40);
+	KUNIT_EXPECT_EQ(test, unmap(&c, IOVA, PAGES(8)), 0);
+	KUNIT_EXPECT_EQ(test, unmap(&c, SZ_1G, PAGES(8)), 0);
+	finish(&c);
+}
+
+static void device_memory_has_no_dirty_bits(struct kunit *test)
+{
+	struct ctx c = two_range_ctx(test);
+
+	KUNIT_EXPECT_EQ(test, map(&c, IOVA, 0, PAGES(8)), 0);
+	KUNIT_EXPECT_TRUE(test, can_walk(&c, IOVA, 0));
+	KUNIT_EXPECT_TRUE(test, can_walk(&c, IOVA, DMA_BUF_IOMMU_WALK_DIRTY));
+	test_revoke(c.exp);
+	c.list->attrs = DMA_BUF_PHYS_MMIO;
+	KUNIT_EXPECT_EQ(test, test_restore(c.exp), 0);
+	KUNIT_EXPECT_TRUE(test, can_walk(&c, IOVA, 0));
+	KUNIT_EXPECT_FALSE(test, can_walk(&c, IOVA, DMA_BUF_IOMMU_WALK_DIRTY));
+	KUNIT_EXPECT_EQ(test, unmap(&c, IOVA, PAGES(8)), 0);
+	finish(&c);
+}
+
+/* Two buffers at different addresses are told apart by nothing that it says */
+static void iova_align_does_not_tell_where_memory_is(struct kunit *test)
+{
+	static const struct phys_vec here[] = { { SZ_2G, SZ_64M } };
+	static const struct phys_vec there[] = { { SZ_1G + SZ_4K, SZ_64M } };
+	struct ctx a = ctx_of(test, test_list(test, here, 1));
+	struct ctx b = ctx_of(test, test_list(test, there, 1));
+	unsigned long of_a, of_b;
+	size_t offset, length;
+
+	for (length = PAGE_SIZE; length <= SZ_32M; length *= 2) {
+		for (offset = 0; offset <= SZ_32M; offset += SZ_1M + PAGE_SIZE) {
+			unsigned long align;
+
+			align = dma_buf_iommu_iova_align(a.attach, offset,
+							 length, &of_a);
+			KUNIT_EXPECT_EQ(test, align, length);
+			KUNIT_EXPECT_EQ(test, of_a, offset % length);
+			align = dma_buf_iommu_iova_align(b.attach, offset,
+							 length, &of_b);
+			KUNIT_EXPECT_EQ(test, align, length);
+			KUNIT_EXPECT_EQ(test, of_b, of_a);
+		}
+	}
+	finish(&a);
+	finish(&b);
+}
+
 static void iova_align_is_that_of_the_list(struct kunit *test)
 {
 	static const struct phys_vec bar[] = { { 4ULL * SZ_1G, SZ_1G } };
-	struct ctx c = ctx_of(test, test_list(test, bar, 1));
+	struct dma_buf_phys_list *list = test_list(test, bar, 1);
 	unsigned long align_offset;
+	struct ctx c;
 
+	list->attrs = DMA_BUF_PHYS_MMIO;
+	c = ctx_of(test, list);
 	KUNIT_EXPECT_EQ(test, dma_buf_iommu_iova_align(c.attach, SZ_4K, SZ_64M,
 						       &align_offset), SZ_32M);
 	KUNIT_EXPECT_EQ(test, align_offset, SZ_4K);
@@ -1227,7 +1727,8 @@ static void walk_keeps_a_revoke_waiting(struct kunit *test)
 	init_completion(&r.started);
 	init_completion(&r.done);
 	KUNIT_EXPECT_EQ(test, map(&c, IOVA, 0, PAGES(8)), 0);
-	KUNIT_ASSERT_TRUE(test, dma_buf_iommu_walk_begin(c.attach));
+	KUNIT_ASSERT_TRUE(test, dma_buf_iommu_walk_begin(c.attach, &c.d->domain,
+							 IOVA, 0));
 	thread = kthread_run(revoke_thread, &r, "dma-buf-revoke");
 	if (!IS_ERR(thread)) {
 		KUNIT_EXPECT_TRUE(test, waits_for_the_walk(&r, thread));
@@ -1238,7 +1739,7 @@ static void walk_keeps_a_revoke_waiting(struct kunit *test)
 
 	wait_for_completion(&r.done);
 	expect_unmapped(&c, IOVA, PAGES(8));
-	KUNIT_EXPECT_FALSE(test, dma_buf_iommu_walk_begin(c.attach));
+	KUNIT_EXPECT_FALSE(test, can_walk(&c, IOVA, 0));
 	KUNIT_EXPECT_EQ(test, unmap(&c, IOVA, PAGES(8)), 0);
 	finish(&c);
 }
@@ -1257,6 +1758,14 @@ static struct kunit_case pal_to_iommu_cases[] = {
 	KUNIT_CASE(attach_to_exporter_that_cannot_pin),
 	KUNIT_CASE_PARAM(attach_that_fails_is_not_pinned,
 			 bad_attaches_gen_params),
+	KUNIT_CASE(pin_finds_the_attachment_listed),
+	KUNIT_CASE(pin_that_invalidates),
+	KUNIT_CASE_PARAM(exporter_that_denies_p2p, p2ps_gen_params),
+	KUNIT_CASE(denied_p2p_holds_for_a_restore),
+	KUNIT_CASE(attach_waits_for_the_kernels_fences),
+	KUNIT_CASE(attach_waits_for_no_other_fences),
+	KUNIT_CASE(wait_of_an_attach_can_be_interrupted),
+	KUNIT_CASE(restore_waits_for_the_kernels_fences),
 	KUNIT_CASE(map_and_unmap),
 	KUNIT_CASE(every_slice_of_two_ranges),
 	KUNIT_CASE(random_slices_of_random_lists),
@@ -1271,6 +1780,8 @@ static struct kunit_case pal_to_iommu_cases[] = {
 	KUNIT_CASE(range_that_is_not_aligned_for_the_domain),
 	KUNIT_CASE(unmap_wants_exactly_what_was_mapped),
 	KUNIT_CASE(mmio_is_mapped_as_mmio),
+	KUNIT_CASE(read_only_memory_is_mapped_for_reading),
+	KUNIT_CASE(memory_that_becomes_read_only),
 	KUNIT_CASE(small_pages_only),
 	KUNIT_CASE_PARAM(overlap_is_eexist, overlaps_gen_params),
 	KUNIT_CASE(iova_beyond_the_domain_is_refused),
@@ -1286,12 +1797,20 @@ static struct kunit_case pal_to_iommu_cases[] = {
 	KUNIT_CASE(exporter_is_called_without_the_attachments_lock),
 	KUNIT_CASE(random_calls_against_a_model),
 	KUNIT_CASE(page_tables_do_not_leak),
+	KUNIT_CASE(restore_uses_the_index_that_is_there),
+	KUNIT_CASE(who_attached_is_charged),
+	KUNIT_CASE(fatal_signal_ends_a_map),
+	KUNIT_CASE(fatal_signal_ends_a_restore),
 	KUNIT_CASE(restore_maps_once),
 	KUNIT_CASE(restore_keeps_how_it_was_mapped),
 	KUNIT_CASE(restore_that_finds_the_iova_taken),
 	KUNIT_CASE(restore_that_fails_half_way),
 	KUNIT_CASE(restore_that_fails_for_one_of_two),
+	KUNIT_CASE(what_is_out_can_be_unmapped_and_mapped),
+	KUNIT_CASE(restore_that_fails_names_who_attached),
+	KUNIT_CASE(device_memory_has_no_dirty_bits),
 	KUNIT_CASE(iova_align_is_that_of_the_list),
+	KUNIT_CASE(iova_align_does_not_tell_where_memory_is),
 	KUNIT_CASE(walk_keeps_a_revoke_waiting),
 	/* The last one: what the others made lockdep find, it sees */
 	KUNIT_CASE(this_kernel_checks_locks),

@@ -4,8 +4,10 @@
  * addresses and IOVA ranges need PCI devices and are tested in a machine.
  */
 #include <kunit/test.h>
+#include <linux/dma-direct.h>
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
+#include <linux/limits.h>
 #include <linux/math.h>
 #include <linux/module.h>
 #include <linux/pci.h>
@@ -105,6 +107,14 @@ static void expect_map_error(struct test_exporter *exp,
 	KUNIT_EXPECT_EQ(exp->test, exp->calls.pin, exp->calls.unpin);
 }
 
+/* What the debug code of the DMA API has room for, if it is there */
+static u32 free_dma_entries(void)
+{
+	u32 *entries = test_debugfs_value("dma-api", "num_free_entries");
+
+	return entries ? *entries : 0;
+}
+
 /**
  * struct table_case - ranges and how many entries they make
  * @what: it is about
@@ -191,6 +201,183 @@ static void long_list_needs_a_chained_table(struct kunit *test)
 
 	prandom_seed_state(&rnd, 3);
 	map_list(test, test_random_list(test, &rnd, 20000, 8));
+}
+
+/**
+ * struct limits_case - what a device says of entries, and what that makes
+ * @what: it is about
+ * @max: longest segment that the device takes, in bytes
+ * @boundary: mask of the addresses that a segment may not cross the end of
+ * @ranges: of the list
+ * @nr_ranges: how many there are
+ * @entries: the table has
+ */
+struct limits_case {
+	const char *what;
+	unsigned int max;
+	unsigned long boundary;
+	struct phys_vec ranges[3];
+	size_t nr_ranges;
+	size_t entries;
+};
+
+static const struct limits_case limits[] = {
+	{ "segments of 64 KiB", SZ_64K, ULONG_MAX,
+	  { { SZ_1G, SZ_1M } }, 1, 16 },
+	{ "a page more than segments of 64 KiB", SZ_64K, ULONG_MAX,
+	  { { SZ_1G, SZ_64K }, { SZ_1G + SZ_64K, PAGES(1) },
+	    { SZ_2G, SZ_64K } }, 3, 3 },
+	{ "segments that do not end with a page", SZ_64K - 1, ULONG_MAX,
+	  { { SZ_1G, SZ_64K } }, 1, 2 },
+	{ "segments of less than a page", SZ_512, ULONG_MAX,
+	  { { SZ_1G, PAGES(3) } }, 1, 3 },
+	{ "up to a boundary", UINT_MAX, SZ_64K - 1,
+	  { { SZ_1G + SZ_32K, SZ_32K }, { SZ_2G, SZ_32K } }, 2, 2 },
+	{ "over a boundary", UINT_MAX, SZ_64K - 1,
+	  { { SZ_1G + SZ_32K, SZ_32K + PAGES(1) } }, 1, 2 },
+	{ "over some boundaries", UINT_MAX, SZ_64K - 1,
+	  { { SZ_1G - PAGES(1), SZ_128K + PAGES(2) } }, 1, 4 },
+	{ "boundaries within a page", UINT_MAX, SZ_512 - 1,
+	  { { SZ_1G, PAGES(3) } }, 1, 3 },
+	{ "over the boundary of a PCI device", UINT_MAX, U32_MAX,
+	  { { 4ULL * SZ_1G - PAGES(1), PAGES(2) },
+	    { 8ULL * SZ_1G, 4ULL * SZ_1G } }, 2, 4 },
+	{ "segments and boundaries", SZ_64K - SZ_16K, SZ_64K - 1,
+	  { { SZ_1G + SZ_32K, SZ_128K } }, 1, 4 },
+	{ "only the longest entry", UINT_MAX, ULONG_MAX,
+	  { { SZ_1G, 8ULL * SZ_1G } }, 1, 3 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(limits, limits, what);
+
+static bool crosses(dma_addr_t addr, size_t len, unsigned long boundary)
+{
+	return (addr | boundary) != ((addr + len - 1) | boundary);
+}
+
+/* The reference: a page goes to the entry before it, if that may have it */
+static size_t fewest_entries_within(const struct dma_buf_phys_list *list,
+				    size_t max, unsigned long boundary)
+{
+	size_t size = test_list_size(list), entries = 0, len = 0, offset;
+	phys_addr_t start = 0, paddr;
+
+	for (offset = 0; offset < size; offset += PAGE_SIZE) {
+		paddr = test_list_paddr(list, offset);
+		len += PAGE_SIZE;
+		if (offset && start + len == paddr + PAGE_SIZE && len <= max &&
+		    !crosses(start, len, boundary | ~PAGE_MASK))
+			continue;
+		start = paddr;
+		len = PAGE_SIZE;
+		entries++;
+	}
+	return entries;
+}
+
+static size_t entries_beyond_limits(struct sg_table *sgt, unsigned int max,
+				    unsigned long boundary)
+{
+	struct scatterlist *sg;
+	size_t bad = 0;
+	int i;
+
+	for_each_sgtable_dma_sg(sgt, sg, i) {
+		size_t len = sg_dma_len(sg);
+
+		bad += !PAGE_ALIGNED(sg_dma_address(sg) | len) ||
+		       (len > PAGE_SIZE &&
+			(len > max ||
+			 crosses(sg_dma_address(sg), len, boundary)));
+	}
+	return bad;
+}
+
+static void map_within(struct kunit *test, const struct dma_buf_phys_list *list,
+		       unsigned int max, unsigned long boundary, size_t entries)
+{
+	struct test_exporter *exp = test_pal_exporter(test, list);
+	struct dma_buf_attachment *attach = attach_to(exp, DMA_BIT_MASK(64));
+	u32 free = free_dma_entries();
+	struct sg_table *sgt;
+
+	dma_set_max_seg_size(attach->dev, max);
+	dma_set_seg_boundary(attach->dev, boundary);
+	sgt = map(attach);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	KUNIT_EXPECT_EQ(test, test_sgt_difference(sgt, list),
+			test_list_size(list));
+	KUNIT_EXPECT_EQ(test, sgt->nents, entries);
+	KUNIT_EXPECT_EQ(test, entries_beyond_limits(sgt, max, boundary), 0);
+	unmap(attach, sgt);
+	KUNIT_EXPECT_EQ(test, free_dma_entries(), free);
+	test_detach(exp, attach);
+}
+
+static void entries_within_limits(struct kunit *test)
+{
+	const struct limits_case *c = test->param_value;
+
+	map_within(test, test_list(test, c->ranges, c->nr_ranges), c->max,
+		   c->boundary, c->entries);
+}
+
+static void random_limits_against_reference(struct kunit *test)
+{
+	struct dma_buf_phys_list *list;
+	struct rnd_state rnd;
+	unsigned int round;
+
+	prandom_seed_state(&rnd, 5);
+	for (round = 0; round < 60; round++) {
+		unsigned int max = PAGES(1 + test_random(&rnd, 20)) +
+				   test_random(&rnd, 2);
+		unsigned long boundary = PAGES(BIT(test_random(&rnd, 8))) - 1;
+
+		list = test_random_list(test, &rnd, 1 + test_random(&rnd, 40),
+					60);
+		map_within(test, list, max, boundary,
+			   fewest_entries_within(list,
+						 ALIGN_DOWN(max, PAGE_SIZE),
+						 boundary));
+	}
+}
+
+/* Where nothing but boundaries splits, there is no guess that suffices */
+static void each_range_crosses_a_boundary(struct kunit *test)
+{
+	struct dma_buf_phys_list *list = test_list_alloc(test, 1000);
+	size_t i;
+
+	for (i = 0; i < 1000; i++)
+		list->ranges[i] = (struct phys_vec){
+			SZ_1G + i * SZ_128K - PAGES(1), PAGES(2)
+		};
+	map_within(test, list, UINT_MAX, SZ_64K - 1, 2000);
+}
+
+/* A bus that counts differently, so that a boundary is where none was expected */
+static void boundary_within_what_was_mapped(struct kunit *test)
+{
+	static const struct bus_dma_region bus[] = {
+		{ 0, SZ_16K, BIT_ULL(40) }, {},
+	};
+	static const struct phys_vec ranges[] = {
+		{ SZ_1G, PAGES(1) }, { SZ_2G, SZ_64K },
+	};
+	struct test_exporter *exp;
+	struct dma_buf_attachment *attach;
+	u32 free;
+
+	exp = test_pal_exporter(test, test_list(test, ranges, 2));
+	attach = attach_to(exp, DMA_BIT_MASK(64));
+	dma_set_seg_boundary(attach->dev, SZ_64K - 1);
+	attach->dev->dma_range_map = bus;
+	free = free_dma_entries();
+	expect_map_error(exp, attach, -EIO);
+	KUNIT_EXPECT_EQ(test, free_dma_entries(), free);
+	attach->dev->dma_range_map = NULL;
+	test_detach(exp, attach);
 }
 
 static void table_has_no_cpu_side(struct kunit *test)
@@ -308,14 +495,6 @@ static void forbid_bouncing(struct device *dev)
 #endif
 }
 
-/* What the debug code of the DMA API has room for, if it is there */
-static u32 free_dma_entries(void)
-{
-	u32 *entries = test_debugfs_value("dma-api", "num_free_entries");
-
-	return entries ? *entries : 0;
-}
-
 static void memory_out_of_the_devices_reach(struct kunit *test)
 {
 	/* The last of them is, so that there is something to undo */
@@ -410,6 +589,65 @@ static void list_is_mmio_but_the_entry_was_not(struct kunit *test)
 	list->attrs = DMA_BUF_PHYS_MMIO;
 	expect_map_error(exp, attach, -EOPNOTSUPP);
 	KUNIT_EXPECT_EQ(test, exp->calls.map_phys, 1);
+	test_detach(exp, attach);
+}
+
+static const struct {
+	const char *name;
+	enum dma_data_direction dir;
+	int err;
+} directions[] = {
+	{ "to the device", DMA_TO_DEVICE, 0 },
+	{ "from the device", DMA_FROM_DEVICE, -EACCES },
+	{ "both ways", DMA_BIDIRECTIONAL, -EACCES },
+};
+
+KUNIT_ARRAY_PARAM_DESC(directions, directions, name);
+
+static void read_only_memory(struct kunit *test)
+{
+	static const struct phys_vec ranges[] = { { SZ_1G, SZ_16M } };
+	struct dma_buf_phys_list *list = test_list(test, ranges, 1);
+	const typeof(directions[0]) *d = test->param_value;
+	struct dma_buf_attachment *attach;
+	struct test_exporter *exp;
+	struct sg_table *sgt;
+
+	list->attrs = DMA_BUF_PHYS_READ_ONLY;
+	exp = test_pal_exporter(test, list);
+	attach = attach_to(exp, DMA_BIT_MASK(64));
+	sgt = dma_buf_map_attachment_unlocked(attach, d->dir);
+	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(sgt), d->err);
+	KUNIT_EXPECT_EQ(test, exp->calls.map_phys, 1);
+	if (!IS_ERR_OR_NULL(sgt)) {
+		expect_table(test, sgt, list);
+		dma_buf_unmap_attachment_unlocked(attach, sgt, d->dir);
+	}
+	KUNIT_EXPECT_EQ(test, exp->calls.unmap_phys, 1);
+	test_detach(exp, attach);
+}
+
+/* Only the list counts, which the exporter may change from one to the next */
+static void memory_becomes_read_only(struct kunit *test)
+{
+	static const struct phys_vec ranges[] = { { SZ_1G, SZ_16M } };
+	struct dma_buf_phys_list *list = test_list(test, ranges, 1);
+	struct test_exporter *exp = test_pal_exporter(test, list);
+	struct dma_buf_attachment *attach = attach_to(exp, DMA_BIT_MASK(64));
+	struct sg_table *sgt;
+
+	sgt = dma_buf_map_attachment_unlocked(attach, DMA_BIDIRECTIONAL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	dma_buf_unmap_attachment_unlocked(attach, sgt, DMA_BIDIRECTIONAL);
+
+	list->attrs = DMA_BUF_PHYS_READ_ONLY;
+	sgt = dma_buf_map_attachment_unlocked(attach, DMA_BIDIRECTIONAL);
+	KUNIT_EXPECT_PTR_EQ(test, sgt, ERR_PTR(-EACCES));
+	if (!IS_ERR_OR_NULL(sgt))
+		dma_buf_unmap_attachment_unlocked(attach, sgt,
+						  DMA_BIDIRECTIONAL);
+	KUNIT_EXPECT_EQ(test, exp->calls.map_phys, 2);
+	KUNIT_EXPECT_EQ(test, exp->calls.unmap_phys, 2);
 	test_detach(exp, attach);
 }
 
@@ -535,6 +773,10 @@ static struct kunit_case pal_to_sgt_cases[] = {
 	KUNIT_CASE(many_ranges_above_4g),
 	KUNIT_CASE(random_lists_against_reference),
 	KUNIT_CASE(long_list_needs_a_chained_table),
+	KUNIT_CASE_PARAM(entries_within_limits, limits_gen_params),
+	KUNIT_CASE(random_limits_against_reference),
+	KUNIT_CASE(each_range_crosses_a_boundary),
+	KUNIT_CASE(boundary_within_what_was_mapped),
 	KUNIT_CASE(table_has_no_cpu_side),
 	KUNIT_CASE(several_tables_at_a_time),
 	KUNIT_CASE(table_outlives_a_revoke),
@@ -543,6 +785,8 @@ static struct kunit_case pal_to_sgt_cases[] = {
 	KUNIT_CASE(memory_out_of_the_devices_reach),
 	KUNIT_CASE_PARAM(mmio_without_a_route, no_routes_gen_params),
 	KUNIT_CASE(list_is_mmio_but_the_entry_was_not),
+	KUNIT_CASE_PARAM(read_only_memory, directions_gen_params),
+	KUNIT_CASE(memory_becomes_read_only),
 	KUNIT_CASE(importer_without_device_is_refused),
 	KUNIT_CASE(long_list_without_memory),
 	KUNIT_CASE(unmap_of_a_long_list_does_not_allocate),

@@ -3,6 +3,7 @@
  * Tests of physical address lists: what core accepts of an exporter, and its
  * index.
  */
+#include <kunit/static_stub.h>
 #include <kunit/test.h>
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
@@ -57,19 +58,21 @@ static void unmap(struct dma_buf_attachment *attach,
 
 static struct dma_buf_pal_index *get(struct dma_buf_attachment *attach)
 {
-	struct dma_buf_pal_index *index;
+	struct dma_buf_pal_index *index = NULL;
+	int ret;
 
 	dma_resv_lock(attach->dmabuf->resv, NULL);
-	index = dma_buf_pal_index_get(attach);
+	ret = dma_buf_pal_index_get(attach, &index);
 	dma_resv_unlock(attach->dmabuf->resv);
-	return index;
+	return ret ? ERR_PTR(ret) : index;
 }
 
 static void put(struct dma_buf_attachment *attach,
 		struct dma_buf_pal_index *index)
 {
 	dma_resv_lock(attach->dmabuf->resv, NULL);
-	dma_buf_pal_index_put(attach, index);
+	dma_buf_pal_index_unmap(attach, index);
+	dma_buf_pal_index_put(index);
 	dma_resv_unlock(attach->dmabuf->resv);
 }
 
@@ -227,7 +230,7 @@ static void unknown_attributes_are_refused(struct kunit *test)
 	struct dma_buf_phys_list *list = test_list(test, range, 1);
 	unsigned int bit;
 
-	list->attrs = DMA_BUF_PHYS_MMIO;
+	list->attrs = DMA_BUF_PHYS_MMIO | DMA_BUF_PHYS_READ_ONLY;
 	expect_extents(test, list, 1);
 	for (bit = 0; bit < 32; bit++) {
 		list->attrs = BIT(bit);
@@ -404,6 +407,142 @@ static void another_list_has_an_index_of_its_own(struct kunit *test)
 	put(attach, after);
 	test_detach(exp, attach);
 }
+
+/* What an attachment does that is revoked and restored with an index that it has */
+static struct dma_buf_pal_index *get_again(struct test_exporter *exp,
+					   struct dma_buf_attachment *attach,
+					   struct dma_buf_pal_index *index,
+					   const struct dma_buf_phys_list *list)
+{
+	dma_resv_lock(attach->dmabuf->resv, NULL);
+	dma_buf_pal_index_unmap(attach, index);
+	KUNIT_EXPECT_EQ(exp->test, exp->calls.map_phys, exp->calls.unmap_phys);
+	exp->list = list;
+	KUNIT_EXPECT_EQ(exp->test, 0, dma_buf_pal_index_get(attach, &index));
+	dma_resv_unlock(attach->dmabuf->resv);
+	return index;
+}
+
+static void kept_index_serves_the_same_list(struct kunit *test)
+{
+	static const struct phys_vec ranges[] = {
+		{ SZ_1G, PAGE_SIZE }, { SZ_2G, SZ_64K },
+	};
+	struct dma_buf_phys_list *list = test_list(test, ranges, 2);
+	struct test_exporter *exp = test_pal_exporter(test, list);
+	struct dma_buf_attachment *attach = attach_to(exp);
+	struct dma_buf_pal_index *index = get(attach);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, index);
+	KUNIT_EXPECT_PTR_EQ(test, get_again(exp, attach, index, list), index);
+	KUNIT_EXPECT_TRUE(test, list_is_singular(&exp->dmabuf->pal_indexes));
+	put(attach, index);
+	test_detach(exp, attach);
+}
+
+static const struct changed_list {
+	const char *how;
+	struct phys_vec ranges[2];
+	size_t nr_ranges;
+} changed_lists[] = {
+	{ "a range moved", { { SZ_1G, PAGES(2) }, { SZ_4G, PAGES(2) } }, 2 },
+	{ "they changed places",
+	  { { SZ_2G, PAGES(2) }, { SZ_1G, PAGES(2) } }, 2 },
+	{ "a page went from one to the other",
+	  { { SZ_1G, PAGES(1) }, { SZ_2G, PAGES(3) } }, 2 },
+	{ "they became one", { { SZ_1G, PAGES(4) } }, 1 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(changed_lists, changed_lists, how);
+
+/* At the same address in memory, as an exporter may use it again */
+static void kept_index_does_not_serve_another_list(struct kunit *test)
+{
+	static const struct phys_vec before[] = {
+		{ SZ_1G, PAGES(2) }, { SZ_2G, PAGES(2) },
+	};
+	const struct changed_list *changed = test->param_value;
+	struct dma_buf_phys_list *list = test_list(test, before, 2);
+	struct test_exporter *exp = test_pal_exporter(test, list);
+	struct dma_buf_attachment *a = attach_to(exp), *b;
+	struct dma_buf_pal_index *kept = get(a), *now;
+
+	b = test_attach_sgt(exp, a->dev, &test_p2p_importer);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, b);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, kept);
+	KUNIT_EXPECT_PTR_EQ(test, get(b), kept);
+	dma_resv_lock(exp->dmabuf->resv, NULL);
+	dma_buf_pal_index_unmap(b, kept);
+	dma_resv_unlock(exp->dmabuf->resv);
+
+	dma_resv_lock(exp->dmabuf->resv, NULL);
+	dma_buf_pal_index_unmap(a, kept);
+	memcpy(list->ranges, changed->ranges, sizeof(changed->ranges));
+	list->nr_ranges = changed->nr_ranges;
+	now = kept;
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_pal_index_get(a, &now));
+	KUNIT_EXPECT_PTR_NE(test, now, kept);
+	KUNIT_EXPECT_EQ(test, now->nr_extents, changed->nr_ranges);
+	KUNIT_EXPECT_EQ(test, now->extents[0].paddr, changed->ranges[0].paddr);
+	/* The other attachment's finds the new one */
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_pal_index_get(b, &kept));
+	KUNIT_EXPECT_PTR_EQ(test, now, kept);
+	KUNIT_EXPECT_TRUE(test, list_is_singular(&exp->dmabuf->pal_indexes));
+	dma_resv_unlock(exp->dmabuf->resv);
+	put(b, kept);
+	put(a, now);
+	test_detach(exp, b);
+	test_detach(exp, a);
+}
+
+/* It stays with the attachment, which may ask again */
+static void kept_index_outlives_an_error(struct kunit *test)
+{
+	static const struct phys_vec range[] = { { SZ_1G, PAGE_SIZE } };
+	struct dma_buf_phys_list *list = test_list(test, range, 1);
+	struct test_exporter *exp = test_pal_exporter(test, list);
+	struct dma_buf_attachment *attach = attach_to(exp);
+	struct dma_buf_pal_index *index = get(attach), *kept = index;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, index);
+	dma_resv_lock(exp->dmabuf->resv, NULL);
+	dma_buf_pal_index_unmap(attach, index);
+	exp->err.map_phys = -ENODEV;
+	KUNIT_EXPECT_EQ(test, dma_buf_pal_index_get(attach, &index), -ENODEV);
+	exp->err.map_phys = 0;
+	list->ranges[0].len++;
+	KUNIT_EXPECT_EQ(test, dma_buf_pal_index_get(attach, &index), -EINVAL);
+	list->ranges[0].len--;
+	KUNIT_EXPECT_PTR_EQ(test, index, kept);
+	KUNIT_EXPECT_EQ(test, dma_buf_pal_index_get(attach, &index), 0);
+	dma_resv_unlock(exp->dmabuf->resv);
+	put(attach, index);
+	test_detach(exp, attach);
+}
+
+#ifdef CONFIG_DMABUF_DEBUG
+static void ordinary_memory_has_pages(struct kunit *test)
+{
+	static const struct phys_vec nowhere[] = {
+		{ 0, PAGES(2) }, { BIT_ULL(51), PAGES(2) },
+	};
+	struct page *page = alloc_pages(GFP_KERNEL, 1);
+	struct dma_buf_phys_list *list;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	list = test_list(test, nowhere, 2);
+	kunit_deactivate_static_stub(test, dma_buf_pal_lacks_pages);
+	list->ranges[0].paddr = page_to_phys(page);
+	expect_refusal(test, list, PAGES(4));
+	list->attrs = DMA_BUF_PHYS_MMIO;
+	expect_extents(test, list, 2);
+	list->attrs = DMA_BUF_PHYS_READ_ONLY;
+	expect_refusal(test, list, PAGES(4));
+	list->nr_ranges = 1;
+	expect_extents(test, list, 1);
+	__free_pages(page, 1);
+}
+#endif
 
 /* The largest power of two for which there is a block in a run of memory */
 static size_t run_block(phys_addr_t paddr, size_t length)
@@ -703,6 +842,13 @@ static struct kunit_case pal_cases[] = {
 	KUNIT_CASE(find_in_one_million_ranges),
 	KUNIT_CASE(one_index_is_shared_by_attachments),
 	KUNIT_CASE(another_list_has_an_index_of_its_own),
+	KUNIT_CASE(kept_index_serves_the_same_list),
+	KUNIT_CASE_PARAM(kept_index_does_not_serve_another_list,
+			 changed_lists_gen_params),
+	KUNIT_CASE(kept_index_outlives_an_error),
+#ifdef CONFIG_DMABUF_DEBUG
+	KUNIT_CASE(ordinary_memory_has_pages),
+#endif
 	KUNIT_CASE_PARAM(slice_align, slices_gen_params),
 	KUNIT_CASE(slice_align_against_brute_force),
 	KUNIT_CASE(slice_align_against_arithmetic),

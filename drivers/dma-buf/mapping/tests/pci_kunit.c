@@ -5,15 +5,18 @@
  *
  * Only who built the machine knows which way the DMA takes there, and has to
  * say so: dma_buf_mapping_pci.route=bus, iova, phys or none. The IOMMU is on
- * for iova alone; phys needs bounce buffers, thus memory above 4 GiB. Without
- * that parameter, the suite is skipped.
+ * for iova alone; phys needs bounce buffers, thus memory above 4 GiB. With
+ * swiotlb=force all DMA to ordinary memory goes by them, so that data is wrong
+ * where nobody synchronises. Without that parameter, the suite is skipped.
  */
 #include <kunit/test.h>
+#include <linux/delay.h>
 #include <linux/dma-mapping.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/iommu.h>
 #include <linux/iopoll.h>
+#include <linux/limits.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/pci-p2pdma.h>
@@ -45,6 +48,10 @@
 #define MEMORY_SIZE	PAGES(64)
 #define BUFFER_PAGES	6
 #define BUFFER_EXTENTS	3
+
+/* More than a bounce buffer can hold */
+#define LARGE_SIZE	SZ_1M
+#define BOUNCE_MAX	SZ_256K
 
 /* What the buffer has of it: out of order, two adjacent, else with holes */
 static const struct phys_vec pieces[] = {
@@ -81,8 +88,10 @@ static u8 *bar;
  * @attach: edu's attachment, NULL if there is no way for it
  * @provider: ivshmem's, except for the offset that its bridge has
  * @route: which way edu has to reach it
+ * @bounced: by bounce buffers
  * @start: address that the exporter gives for @bytes
- * @bytes: the memory, MEMORY_SIZE of it
+ * @size: number of @bytes
+ * @bytes: the memory
  * @expected: what each of @bytes has to be
  */
 struct buffer {
@@ -91,7 +100,9 @@ struct buffer {
 	struct dma_buf_attachment *attach;
 	struct p2pdma_provider provider;
 	enum route route;
+	bool bounced;
 	phys_addr_t start;
+	size_t size;
 	u8 *bytes;
 	u8 *expected;
 };
@@ -117,31 +128,32 @@ static struct buffer *new_buffer(struct kunit *test)
 }
 
 /* With the same bytes each time */
-static void fill(u8 *bytes)
+static void fill(u8 *bytes, size_t size)
 {
 	struct rnd_state rnd;
 
 	prandom_seed_state(&rnd, 4);
-	prandom_bytes_state(&rnd, bytes, MEMORY_SIZE);
+	prandom_bytes_state(&rnd, bytes, size);
 }
 
-static struct buffer *filled_buffer(struct kunit *test, u8 *bytes)
+static struct buffer *filled_buffer(struct kunit *test, u8 *bytes, size_t size)
 {
 	struct buffer *b = new_buffer(test);
 
 	b->bytes = bytes;
-	b->expected = kunit_kmalloc(test, MEMORY_SIZE, GFP_KERNEL);
+	b->size = size;
+	b->expected = kunit_kmalloc(test, size, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, b->expected);
 
-	fill(b->expected);
-	fill(b->bytes);
+	fill(b->expected, size);
+	fill(b->bytes, size);
 	return b;
 }
 
 /* The offset of the bridge has to count for bus addresses, and for them alone */
 static struct buffer *bar_buffer(struct kunit *test)
 {
-	struct buffer *b = filled_buffer(test, bar);
+	struct buffer *b = filled_buffer(test, bar, MEMORY_SIZE);
 	struct dma_buf_phys_list *list;
 
 	b->route = p2p_route;
@@ -160,23 +172,34 @@ static struct buffer *bar_buffer(struct kunit *test)
 	return b;
 }
 
-static void free_memory(void *memory)
+static void free_memory(void *data)
 {
-	free_pages_exact(memory, MEMORY_SIZE);
+	struct buffer *b = data;
+
+	free_pages_exact(b->bytes, b->size);
 }
 
-static struct buffer *memory_buffer(struct kunit *test)
+static struct buffer *ordinary_memory(struct kunit *test, size_t size)
 {
-	u8 *bytes = alloc_pages_exact(MEMORY_SIZE, GFP_KERNEL);
+	u8 *bytes = alloc_pages_exact(size, GFP_KERNEL);
 	struct buffer *b;
 	int ret;
 
 	KUNIT_ASSERT_NOT_NULL(test, bytes);
-	ret = kunit_add_action_or_reset(test, free_memory, bytes);
+	b = filled_buffer(test, bytes, size);
+	ret = kunit_add_action_or_reset(test, free_memory, b);
 	KUNIT_ASSERT_EQ(test, ret, 0);
-	b = filled_buffer(test, bytes);
 	b->route = p2p_route == ROUTE_IOVA ? ROUTE_IOVA : ROUTE_PHYS;
+	b->bounced = b->route == ROUTE_PHYS &&
+		     is_swiotlb_force_bounce(&edu->dev);
 	b->start = virt_to_phys(bytes);
+	return b;
+}
+
+static struct buffer *memory_buffer(struct kunit *test)
+{
+	struct buffer *b = ordinary_memory(test, MEMORY_SIZE);
+
 	b->exp = test_pal_exporter(test, list_pieces(b));
 	return b;
 }
@@ -198,6 +221,14 @@ static struct buffer *attached_bar(struct kunit *test)
 	b = bar_buffer(test);
 	attach_edu(b);
 	return b;
+}
+
+/* Device memory is never bounced, and all that is mapped here would be */
+static struct buffer *mappable_bar(struct kunit *test)
+{
+	if (p2p_route == ROUTE_PHYS && is_swiotlb_force_bounce(&edu->dev))
+		kunit_skip(test, "all DMA is bounced in this machine");
+	return attached_bar(test);
 }
 
 static struct sg_table *map(struct buffer *b)
@@ -263,11 +294,26 @@ static void expect_places(struct buffer *b, struct sg_table *sgt, size_t step)
 	KUNIT_EXPECT_EQ(b->test, left, 1);
 }
 
+/* Else a test of bounce buffers would test none */
+static void expect_bounced(struct buffer *b, struct sg_table *sgt)
+{
+	struct scatterlist *sg;
+	int i;
+
+	for_each_sgtable_dma_sg(sgt, sg, i)
+		KUNIT_EXPECT_TRUE(b->test,
+				  sg_dma_address(sg) + sg_dma_len(sg) <= b->start ||
+				  sg_dma_address(sg) >= b->start + b->size);
+}
+
 static void expect_addresses(struct buffer *b, struct sg_table *sgt)
 {
 	KUNIT_EXPECT_EQ(b->test, sgt->nents,
 			b->route == ROUTE_IOVA ? 1 : BUFFER_EXTENTS);
-	expect_places(b, sgt, PAGE_SIZE);
+	if (b->bounced)
+		expect_bounced(b, sgt);
+	else
+		expect_places(b, sgt, PAGE_SIZE);
 }
 
 static void edu_run(struct kunit *test, u64 src, u64 dst, size_t len, u64 cmd)
@@ -319,13 +365,29 @@ static void copy(struct buffer *b, struct sg_table *sgt, size_t from, size_t to)
 		b->expected[place(b, to + i)] = b->expected[place(b, from + i)];
 }
 
+static void begin_access(struct buffer *b, enum dma_data_direction dir)
+{
+	int ret = dma_buf_begin_cpu_access(b->exp->dmabuf, dir);
+
+	KUNIT_ASSERT_EQ(b->test, ret, 0);
+}
+
+static void end_access(struct buffer *b, enum dma_data_direction dir)
+{
+	int ret = dma_buf_end_cpu_access(b->exp->dmabuf, dir);
+
+	KUNIT_EXPECT_EQ(b->test, ret, 0);
+}
+
 static void expect_bytes(struct buffer *b)
 {
 	size_t i = 0;
 
-	while (i < MEMORY_SIZE && b->bytes[i] == b->expected[i])
+	begin_access(b, DMA_FROM_DEVICE);
+	while (i < b->size && b->bytes[i] == b->expected[i])
 		i++;
-	KUNIT_EXPECT_EQ(b->test, i, MEMORY_SIZE);
+	end_access(b, DMA_FROM_DEVICE);
+	KUNIT_EXPECT_EQ(b->test, i, b->size);
 }
 
 /* What is around each border of pages goes to the border before it */
@@ -374,7 +436,7 @@ static void no_route_without_p2p_importer(struct kunit *test)
 
 static void addresses_are_of_the_route(struct kunit *test)
 {
-	struct buffer *b = attached_bar(test);
+	struct buffer *b = mappable_bar(test);
 	struct sg_table *sgt = map_good(b);
 
 	expect_addresses(b, sgt);
@@ -383,7 +445,7 @@ static void addresses_are_of_the_route(struct kunit *test)
 
 static void dma_reaches_the_bar(struct kunit *test)
 {
-	struct buffer *b = attached_bar(test);
+	struct buffer *b = mappable_bar(test);
 	struct sg_table *sgt = map_good(b);
 
 	expect_dma(b, sgt);
@@ -403,6 +465,160 @@ static void dma_reaches_ordinary_memory(struct kunit *test)
 	unmap(b, sgt);
 }
 
+static void cpu_writes_between_dma(struct kunit *test)
+{
+	struct buffer *b = memory_buffer(test);
+	struct sg_table *sgt;
+	size_t page, i;
+
+	attach_edu(b);
+	sgt = map_good(b);
+	for (page = 0; page < BUFFER_PAGES - 1; page++) {
+		begin_access(b, DMA_TO_DEVICE);
+		for (i = 0; i < EDU_MAX; i++) {
+			size_t at = place(b, PAGES(page) + i);
+
+			b->bytes[at] = ~b->expected[at];
+			b->expected[at] = b->bytes[at];
+		}
+		end_access(b, DMA_TO_DEVICE);
+		copy(b, sgt, PAGES(page), PAGES(page + 1));
+	}
+	expect_bytes(b);
+	unmap(b, sgt);
+}
+
+/* Of a buffer of which the device goes on to write another part */
+static void cpu_reads_during_dma(struct kunit *test)
+{
+	struct buffer *b = memory_buffer(test);
+	struct sg_table *sgt;
+
+	attach_edu(b);
+	sgt = map_good(b);
+	begin_access(b, DMA_FROM_DEVICE);
+	copy(b, sgt, 0, PAGES(3));
+	end_access(b, DMA_FROM_DEVICE);
+	expect_bytes(b);
+	unmap(b, sgt);
+}
+
+static void device_memory_is_not_synced(struct kunit *test)
+{
+	struct buffer *b = mappable_bar(test);
+	struct sg_table *sgt = map_good(b);
+
+	KUNIT_EXPECT_EQ(test, b->exp->dmabuf->cpu_synced, 0);
+	unmap(b, sgt);
+}
+
+static void one_range_above_a_bounce_buffer(struct kunit *test)
+{
+	struct buffer *b = ordinary_memory(test, LARGE_SIZE);
+	const struct phys_vec range = { b->start, b->size };
+	struct sg_table *sgt;
+	size_t border;
+
+	b->exp = test_pal_exporter(test, test_list(test, &range, 1));
+	attach_edu(b);
+	sgt = map_good(b);
+	if (b->bounced) {
+		KUNIT_EXPECT_GE(test, sgt->nents, LARGE_SIZE / BOUNCE_MAX);
+		expect_bounced(b, sgt);
+	} else {
+		KUNIT_EXPECT_EQ(test, sgt->nents, 1);
+		expect_places(b, sgt, PAGE_SIZE);
+	}
+	for (border = BOUNCE_MAX; border < b->size; border += BOUNCE_MAX)
+		copy(b, sgt, border - EDU_MAX / 2, border + EDU_MAX);
+	expect_bytes(b);
+	unmap(b, sgt);
+}
+
+/**
+ * struct limits - what edu's driver says that an entry has to keep to
+ * @what: it is about
+ * @max: bytes of an entry
+ * @boundary: mask of the addresses that it may not cross the end of
+ */
+struct limits {
+	const char *what;
+	unsigned int max;
+	unsigned long boundary;
+};
+
+static const struct limits limits[] = {
+	{ "a page", SZ_4K, ULONG_MAX },
+	{ "two pages and a bit", 2 * SZ_4K + 1, ULONG_MAX },
+	{ "a boundary at each page", UINT_MAX, SZ_4K - 1 },
+	{ "a boundary at every other page", UINT_MAX, 2 * SZ_4K - 1 },
+	{ "three pages, and a boundary at every fourth", 3 * SZ_4K,
+	  4 * SZ_4K - 1 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(limits, limits, what);
+
+static void no_limits(void *unused)
+{
+	dma_set_max_seg_size(&edu->dev, UINT_MAX);
+	dma_set_seg_boundary(&edu->dev, U32_MAX);
+}
+
+static void limit(struct kunit *test, const struct limits *l)
+{
+	int ret = kunit_add_action(test, no_limits, NULL);
+
+	KUNIT_ASSERT_EQ(test, ret, 0);
+	dma_set_max_seg_size(&edu->dev, l->max);
+	dma_set_seg_boundary(&edu->dev, l->boundary);
+}
+
+static void expect_within(struct buffer *b, struct sg_table *sgt,
+			  const struct limits *l)
+{
+	struct scatterlist *sg;
+	int i;
+
+	for_each_sgtable_dma_sg(sgt, sg, i) {
+		dma_addr_t last = sg_dma_address(sg) + sg_dma_len(sg) - 1;
+
+		KUNIT_EXPECT_LE(b->test, sg_dma_len(sg), l->max);
+		KUNIT_EXPECT_EQ(b->test, sg_dma_address(sg) | l->boundary,
+				last | l->boundary);
+	}
+}
+
+static void map_within(struct buffer *b, const struct limits *l)
+{
+	struct sg_table *sgt = map_good(b);
+
+	expect_within(b, sgt, l);
+	if (b->bounced)
+		expect_bounced(b, sgt);
+	else
+		expect_places(b, sgt, PAGE_SIZE);
+	expect_dma(b, sgt);
+	unmap(b, sgt);
+}
+
+static void entries_of_the_bar_within_limits(struct kunit *test)
+{
+	const struct limits *l = test->param_value;
+
+	limit(test, l);
+	map_within(mappable_bar(test), l);
+}
+
+static void entries_of_memory_within_limits(struct kunit *test)
+{
+	const struct limits *l = test->param_value;
+	struct buffer *b = memory_buffer(test);
+
+	limit(test, l);
+	attach_edu(b);
+	map_within(b, l);
+}
+
 /* One IOVA range, but an entry cannot say its length */
 static void iova_range_above_4g(struct kunit *test)
 {
@@ -420,14 +636,15 @@ static void iova_range_above_4g(struct kunit *test)
 	b->route = ROUTE_IOVA;
 	attach_edu(b);
 	sgt = map_good(b);
-	KUNIT_EXPECT_EQ(test, sgt->nents, 2);
+	/* Up to 4 GiB it is a page more than an entry can say */
+	KUNIT_EXPECT_EQ(test, sgt->nents, 3);
 	expect_places(b, sgt, SZ_256M);
 	unmap(b, sgt);
 }
 
 static void unmap_leaves_no_translation(struct kunit *test)
 {
-	struct buffer *b = attached_bar(test);
+	struct buffer *b = mappable_bar(test);
 	struct sg_table *sgt;
 	dma_addr_t iova;
 
@@ -441,13 +658,86 @@ static void unmap_leaves_no_translation(struct kunit *test)
 	unmap(b, sgt);
 
 	expect_unmapped(b, iova);
-	edu_run(test, EDU_BUFFER, iova + PAGES(2), EDU_MAX, EDU_TO_MEMORY);
+	edu_run(test, EDU_BUFFER, iova + PAGES(1), EDU_MAX, EDU_TO_MEMORY);
+	expect_bytes(b);
+}
+
+/* Room for any of the pieces, and for the parts of all that is free no more */
+#define HOG_MASK	DMA_BIT_MASK(24)
+#define HOG_SIZE	PAGES(4)
+#define NR_HOGS		(SZ_16M / HOG_SIZE)
+
+/* As long as the DMA API keeps entries in its queue, and some more */
+#define FLUSH_MSECS	100
+
+/**
+ * struct hogs - IOVA ranges that nothing is linked to
+ * @nr: how many have been allocated
+ * @iova: they themselves; the DMA API has every other one back
+ */
+struct hogs {
+	unsigned int nr;
+	struct dma_iova_state iova[NR_HOGS];
+};
+
+static void free_hogs(void *data)
+{
+	struct hogs *hogs = data;
+	unsigned int i;
+
+	for (i = 0; i < hogs->nr; i += 2)
+		dma_iova_free(&edu->dev, &hogs->iova[i]);
+	dma_set_mask(&edu->dev, DMA_BIT_MASK(64));
+}
+
+static void fragment_iovas(struct kunit *test)
+{
+	struct hogs *hogs = kunit_kzalloc(test, sizeof(*hogs), GFP_KERNEL);
+	unsigned int i;
+	int ret;
+
+	KUNIT_ASSERT_NOT_NULL(test, hogs);
+	ret = kunit_add_action(test, free_hogs, hogs);
+	KUNIT_ASSERT_EQ(test, ret, 0);
+	ret = dma_set_mask(&edu->dev, HOG_MASK);
+	KUNIT_ASSERT_EQ(test, ret, 0);
+
+	while (hogs->nr < NR_HOGS &&
+	       dma_iova_try_alloc(&edu->dev, &hogs->iova[hogs->nr], 0, HOG_SIZE))
+		hogs->nr++;
+	KUNIT_EXPECT_LT(test, hogs->nr, NR_HOGS);
+	for (i = 1; i < hogs->nr; i += 2)
+		dma_iova_free(&edu->dev, &hogs->iova[i]);
+}
+
+static void no_iova_range_for_all_of_it(struct kunit *test)
+{
+	struct buffer *b = mappable_bar(test);
+	struct sg_table *sgt;
+	dma_addr_t iova;
+	size_t left;
+
+	if (b->route != ROUTE_IOVA)
+		kunit_skip(test, "no IOVA ranges in this machine");
+
+	fragment_iovas(test);
+	sgt = map_good(b);
+	KUNIT_EXPECT_EQ(test, sgt->nents, BUFFER_EXTENTS);
+	expect_places(b, sgt, PAGE_SIZE);
+	expect_dma(b, sgt);
+	iova = table_addr(sgt, PAGES(1), &left);
+	unmap(b, sgt);
+
+	/* An IOMMU that is lazy may remember for as long, but the table is gone */
+	KUNIT_EXPECT_EQ(test, to_phys(b, iova), 0);
+	msleep(FLUSH_MSECS);
+	edu_run(test, EDU_BUFFER, iova, EDU_MAX, EDU_TO_MEMORY);
 	expect_bytes(b);
 }
 
 static void failed_map_leaves_no_translation(struct kunit *test)
 {
-	struct buffer *b = attached_bar(test);
+	struct buffer *b = mappable_bar(test);
 	const struct dma_buf_phys_list *good = b->exp->list;
 	struct dma_buf_phys_list *bad;
 	struct sg_table *sgt;
@@ -502,7 +792,7 @@ static void mmio_is_not_bounced(struct kunit *test)
 /* What was mapped stays so until unmap, revoked or not */
 static void table_outlives_a_revoke(struct kunit *test)
 {
-	struct buffer *b = attached_bar(test);
+	struct buffer *b = mappable_bar(test);
 	struct sg_table *sgt = map_good(b);
 	unsigned int calls = 0;
 
@@ -531,6 +821,8 @@ static int probe_edu(struct pci_dev *pdev)
 	ret = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64));
 	if (ret)
 		return ret;
+	/* The boundary is that of PCI, at 4 GiB */
+	dma_set_max_seg_size(&pdev->dev, UINT_MAX);
 	pci_set_master(pdev);
 	edu = pdev;
 	return 0;
@@ -628,8 +920,15 @@ static struct kunit_case pci_cases[] = {
 	KUNIT_CASE(addresses_are_of_the_route),
 	KUNIT_CASE(dma_reaches_the_bar),
 	KUNIT_CASE(dma_reaches_ordinary_memory),
+	KUNIT_CASE(cpu_writes_between_dma),
+	KUNIT_CASE(cpu_reads_during_dma),
+	KUNIT_CASE(device_memory_is_not_synced),
+	KUNIT_CASE(one_range_above_a_bounce_buffer),
+	KUNIT_CASE_PARAM(entries_of_the_bar_within_limits, limits_gen_params),
+	KUNIT_CASE_PARAM(entries_of_memory_within_limits, limits_gen_params),
 	KUNIT_CASE(iova_range_above_4g),
 	KUNIT_CASE(unmap_leaves_no_translation),
+	KUNIT_CASE(no_iova_range_for_all_of_it),
 	KUNIT_CASE(failed_map_leaves_no_translation),
 	KUNIT_CASE(mmio_is_not_bounced),
 	KUNIT_CASE(table_outlives_a_revoke),

@@ -10,6 +10,8 @@
 #include <linux/module.h>
 #include <linux/string.h>
 
+#include <trace/events/dma_buf.h>
+
 #include "helpers.h"
 #include "types.h"
 
@@ -246,39 +248,149 @@ static void restore_that_fails_is_tried_again(struct kunit *test)
 	test_detach(exp, direct);
 }
 
-static void restore_that_fails_says_so_once(struct kunit *test)
+/* As one that has the exporter's list, but not room for all that is mapped */
+static void restore_that_leaves_something_out(struct kunit *test)
 {
 	struct test_exporter *exp = test_stating(test, stated, 2);
 	struct dma_buf_attachment *attach = attach_as(exp, &want_b);
-	u64 since = test_log_end();
-	char said[128];
 
-	if (!IS_ENABLED(CONFIG_PRINTK))
-		kunit_skip(test, "needs PRINTK");
-	snprintf(said, sizeof(said),
-		 "dma-buf of %s: a mapping cannot be restored and stays revoked",
-		 exp->dmabuf->exp_name);
-
-	test_a_to_b_state.restore_ret = -EADDRINUSE;
 	test_invalidate(exp);
-	test_restore(exp);
-	KUNIT_EXPECT_EQ(test, test_log_lines(since, said), 1);
-	test_restore(exp);
-	test_invalidate(exp);
-	test_restore(exp);
-	KUNIT_EXPECT_EQ(test, test_log_lines(since, said), 1);
-
-	/* That it worked in between makes the next failure news */
-	test_a_to_b_state.restore_ret = 0;
-	test_restore(exp);
+	test_a_to_b_state.restore_ret = -ENOMEM;
+	test_a_to_b_state.restore_clears = true;
+	KUNIT_EXPECT_EQ(test, test_restore(exp), -ENOMEM);
 	KUNIT_EXPECT_FALSE(test, is_revoked(attach));
-	KUNIT_EXPECT_EQ(test, test_log_lines(since, said), 1);
-	test_a_to_b_state.restore_ret = -EADDRINUSE;
-	test_invalidate(exp);
-	test_restore(exp);
-	KUNIT_EXPECT_EQ(test, test_log_lines(since, said), 2);
+	/* Not revoked, and tried again all the same */
+	KUNIT_EXPECT_EQ(test, test_restore(exp), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, test_a_to_b_state.restored, 2);
+	test_a_to_b_state.restore_ret = 0;
+	KUNIT_EXPECT_EQ(test, test_restore(exp), 0);
+	KUNIT_EXPECT_EQ(test, test_restore(exp), 0);
+	KUNIT_EXPECT_EQ(test, test_a_to_b_state.restored, 3);
 	test_detach(exp, attach);
 }
+
+static const struct restore_error {
+	const char *what;
+	int first;
+	unsigned int restored;
+} restore_errors[] = {
+	{ "others are restored", -ENOMEM, 2 },
+	{ "a fatal signal ends it", -EINTR, 1 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(restore_errors, restore_errors, what);
+
+static void first_errno_is_returned(struct kunit *test)
+{
+	const struct restore_error *error = test->param_value;
+	struct test_exporter *exp = test_stating(test, stated, 2);
+	struct dma_buf_attachment *a = attach_as(exp, &want_b);
+	struct dma_buf_attachment *b = attach_as(exp, &want_b);
+
+	test_invalidate(exp);
+	test_a_to_b_state.restore_ret = -EADDRINUSE;
+	test_a_to_b_state.restore_ret_once = error->first;
+	KUNIT_EXPECT_EQ(test, test_restore(exp), error->first);
+	KUNIT_EXPECT_EQ(test, test_a_to_b_state.restored, error->restored);
+	test_a_to_b_state.restore_ret = 0;
+	KUNIT_EXPECT_EQ(test, test_restore(exp), 0);
+	KUNIT_EXPECT_EQ(test, test_a_to_b_state.restored, error->restored + 2);
+	test_detach(exp, b);
+	test_detach(exp, a);
+}
+
+#ifdef CONFIG_TRACEPOINTS
+/**
+ * struct traced - what the trace events said
+ * @agreed: name of what was agreed on last
+ * @revokes: events of a revoke
+ * @restores: events of a restore
+ * @mappings: of the last of either
+ * @failed: of the last restore
+ * @err: of the last restore
+ */
+struct traced {
+	const char *agreed;
+	unsigned int revokes;
+	unsigned int restores;
+	size_t mappings;
+	size_t failed;
+	int err;
+};
+
+static void on_agreed(void *data, struct dma_buf_attachment *attach)
+{
+	struct traced *traced = data;
+
+	traced->agreed = dma_buf_mapping_name(attach);
+}
+
+static void on_revoke(void *data, struct dma_buf_attachment *attach,
+		      size_t mappings)
+{
+	struct traced *traced = data;
+
+	traced->revokes++;
+	traced->mappings = mappings;
+}
+
+static void on_restore(void *data, struct dma_buf_attachment *attach,
+		       size_t mappings, size_t failed, int err)
+{
+	struct traced *traced = data;
+
+	traced->restores++;
+	traced->mappings = mappings;
+	traced->failed = failed;
+	traced->err = err;
+}
+
+static void trace_events_tell(struct kunit *test)
+{
+	struct test_exporter *exp = test_stating(test, stated, 2);
+	struct dma_buf_attachment *attach;
+	struct traced traced = {};
+
+	KUNIT_ASSERT_EQ(test, 0,
+			register_trace_dma_buf_mapping_agreed(on_agreed, &traced));
+	KUNIT_EXPECT_EQ(test, 0,
+			register_trace_dma_buf_mapping_revoke(on_revoke, &traced));
+	KUNIT_EXPECT_EQ(test, 0,
+			register_trace_dma_buf_mapping_restore(on_restore,
+							       &traced));
+	attach = attach_as(exp, &want_b);
+	KUNIT_EXPECT_STREQ(test, traced.agreed, "kunit A -> B");
+
+	test_a_to_b_state.count = (struct dma_buf_mapping_count){ 5, 0 };
+	test_invalidate(exp);
+	KUNIT_EXPECT_EQ(test, traced.revokes, 1);
+	KUNIT_EXPECT_EQ(test, traced.mappings, 5);
+
+	test_a_to_b_state.count = (struct dma_buf_mapping_count){ 6, 2 };
+	test_a_to_b_state.restore_ret = -ENOSPC;
+	test_restore(exp);
+	KUNIT_EXPECT_EQ(test, traced.restores, 1);
+	KUNIT_EXPECT_EQ(test, traced.mappings, 6);
+	KUNIT_EXPECT_EQ(test, traced.failed, 2);
+	KUNIT_EXPECT_EQ(test, traced.err, -ENOSPC);
+
+	test_a_to_b_state.count.out = 0;
+	test_a_to_b_state.restore_ret = 0;
+	test_restore(exp);
+	KUNIT_EXPECT_EQ(test, traced.restores, 2);
+	KUNIT_EXPECT_EQ(test, traced.failed, 0);
+	KUNIT_EXPECT_EQ(test, traced.err, 0);
+	/* There was nothing to restore */
+	test_restore(exp);
+	KUNIT_EXPECT_EQ(test, traced.restores, 2);
+
+	unregister_trace_dma_buf_mapping_agreed(on_agreed, &traced);
+	unregister_trace_dma_buf_mapping_revoke(on_revoke, &traced);
+	unregister_trace_dma_buf_mapping_restore(on_restore, &traced);
+	tracepoint_synchronize_unregister();
+	test_detach(exp, attach);
+}
+#endif
 
 static struct kunit_case revoke_cases[] = {
 	KUNIT_CASE(every_attachment_counts_as_revoked),
@@ -291,7 +403,11 @@ static struct kunit_case revoke_cases[] = {
 	KUNIT_CASE(restore_passes_over_private_types),
 	KUNIT_CASE(restore_does_not_call_the_importer),
 	KUNIT_CASE(restore_that_fails_is_tried_again),
-	KUNIT_CASE(restore_that_fails_says_so_once),
+	KUNIT_CASE(restore_that_leaves_something_out),
+	KUNIT_CASE_PARAM(first_errno_is_returned, restore_errors_gen_params),
+#ifdef CONFIG_TRACEPOINTS
+	KUNIT_CASE(trace_events_tell),
+#endif
 	{}
 };
 

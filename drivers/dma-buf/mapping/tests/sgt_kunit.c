@@ -51,22 +51,14 @@ static struct test_exporter *legacy_exporter(struct kunit *test)
 	return test_exporter(test, &test_legacy_ops, SZ_64K);
 }
 
-static struct test_exporter *table_exporter(struct kunit *test)
+/* States another type besides */
+static struct test_exporter *both_exporter(struct kunit *test)
 {
-	return test_exporter(test, &test_table_ops, SZ_64K);
-}
+	struct test_exporter *exp = test_exporter(test, &test_both_ops, SZ_64K);
 
-/* States nothing by its table, and so counts as legacy */
-static struct test_exporter *empty_table_exporter(struct kunit *test)
-{
-	static const struct dma_buf_mapping_match none[1];
-	struct dma_buf_ops *ops;
-
-	ops = kunit_kmalloc(test, sizeof(*ops), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, ops);
-	*ops = test_legacy_ops;
-	ops->mappings = none;
-	return test_exporter(test, ops, SZ_64K);
+	exp->entries[0] = DMA_BUF_EMAPPING_PAL(&test_pal_ops, 0, NULL);
+	exp->num_entries = 1;
+	return exp;
 }
 
 static struct dma_buf_attachment *legacy_attach(struct test_exporter *exp,
@@ -106,12 +98,9 @@ static const struct mix {
 	MIX(native_exporter, legacy_attach),
 	MIX(native_exporter, dynamic_attach),
 	MIX(native_exporter, native_attach),
-	MIX(table_exporter, legacy_attach),
-	MIX(table_exporter, dynamic_attach),
-	MIX(table_exporter, native_attach),
-	MIX(empty_table_exporter, legacy_attach),
-	MIX(empty_table_exporter, dynamic_attach),
-	MIX(empty_table_exporter, native_attach),
+	MIX(both_exporter, legacy_attach),
+	MIX(both_exporter, dynamic_attach),
+	MIX(both_exporter, native_attach),
 };
 
 KUNIT_ARRAY_PARAM_DESC(mixes, mixes, drivers);
@@ -158,6 +147,7 @@ static const struct pinner {
 } pinners[] = {
 	{ "legacy exporter", legacy_exporter },
 	{ "native exporter", native_exporter },
+	{ "exporter with both", both_exporter },
 };
 
 KUNIT_ARRAY_PARAM_DESC(pinners, pinners, whose);
@@ -255,27 +245,6 @@ static void importer_without_device_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, exp->calls.attach, 0);
 }
 
-static void exporter_without_calls_has_no_table(struct kunit *test)
-{
-	struct device *dev = test_device(test, DMA_BIT_MASK(64));
-	struct test_exporter *exp = native_exporter(test);
-	struct dma_buf_attachment *attach;
-	struct sg_table none = {};
-
-	exp->entries[0].exp_ops = NULL;
-	attach = test_attach_sgt(exp, dev, &test_nop2p_importer);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
-	dma_resv_lock(exp->dmabuf->resv, NULL);
-	kunit_warning_suppress(test) {
-		KUNIT_EXPECT_PTR_EQ(test, dma_buf_sgt_map(attach, DMA_TO_DEVICE),
-				    ERR_PTR(-EINVAL));
-		dma_buf_sgt_unmap(attach, &none, DMA_TO_DEVICE);
-	}
-	dma_resv_unlock(exp->dmabuf->resv);
-	KUNIT_EXPECT_EQ(test, exp->calls.unmap_sgt, 0);
-	test_detach(exp, attach);
-}
-
 /**
  * struct mapping - what a step of fault injection works on
  * @exp: the exporter
@@ -363,7 +332,6 @@ static struct kunit_case sgt_cases[] = {
 	KUNIT_CASE(map_that_fails_is_unpinned),
 	KUNIT_CASE(unmap_of_error_or_null),
 	KUNIT_CASE(importer_without_device_is_refused),
-	KUNIT_CASE(exporter_without_calls_has_no_table),
 	KUNIT_CASE_PARAM(map_without_memory, pinners_gen_params),
 	{}
 };

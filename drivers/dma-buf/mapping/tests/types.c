@@ -76,9 +76,20 @@ static void a_to_b_invalidate(struct dma_buf_mapping_attachment *ma)
 
 static int a_to_b_restore(struct dma_buf_mapping_attachment *ma)
 {
+	int ret = test_a_to_b_state.restore_ret_once;
+
 	dma_resv_assert_held(ma->attach.dmabuf->resv);
 	test_a_to_b_state.restored++;
-	return test_a_to_b_state.restore_ret;
+	test_a_to_b_state.restore_ret_once = 0;
+	if (test_a_to_b_state.restore_clears)
+		ma->revoked = false;
+	return ret ?: test_a_to_b_state.restore_ret;
+}
+
+static void a_to_b_count(struct dma_buf_mapping_attachment *ma,
+			 struct dma_buf_mapping_count *count)
+{
+	*count = test_a_to_b_state.count;
 }
 
 struct dma_buf_mapping_converter test_a_to_b = {
@@ -90,6 +101,7 @@ struct dma_buf_mapping_converter test_a_to_b = {
 	.detach = a_to_b_detach,
 	.invalidate = a_to_b_invalidate,
 	.restore = a_to_b_restore,
+	.count = a_to_b_count,
 };
 
 /* An importer of SGT has no label */

@@ -46,8 +46,11 @@ extern struct dma_buf_mapping_converter test_a_to_sgt;
  * @attached: calls of attach
  * @detached: calls of detach
  * @invalidated: calls of invalidate
- * @restore_ret: what the next restore returns
+ * @restore_ret: what each restore returns
+ * @restore_ret_once: what the next one returns instead, 0 for nothing else
+ * @restore_clears: it has the exporter's list, whatever it returns
  * @restored: calls of restore
+ * @count: what count tells
  */
 struct test_converter_state {
 	int attach_ret;
@@ -55,7 +58,10 @@ struct test_converter_state {
 	unsigned int detached;
 	unsigned int invalidated;
 	int restore_ret;
+	int restore_ret_once;
+	bool restore_clears;
 	unsigned int restored;
+	struct dma_buf_mapping_count count;
 };
 
 extern struct test_converter_state test_a_to_b_state;

@@ -1107,6 +1107,35 @@ static size_t best_block(const struct iommu_test_dmabuf_range *ranges,
 	return 1;
 }
 
+/* An IOAS without a domain, in which any page size may turn out to be of use */
+static __u32 ioas_of_no_domain(struct __test_metadata *_metadata,
+			       FIXTURE_DATA(dmabuf) *self)
+{
+	__u32 ioas_id;
+
+	test_ioctl_ioas_alloc(&ioas_id);
+	return ioas_id;
+}
+
+static void check_alignment(struct __test_metadata *_metadata,
+			    FIXTURE_DATA(dmabuf) *self, __u32 ioas_id, int dfd,
+			    size_t start, size_t length, size_t align,
+			    size_t align_offset)
+{
+	__u64 iova, second;
+
+	test_ioctl_ioas_map_id_file(ioas_id, dfd, start, length, &iova);
+	EXPECT_EQ(align_offset, iova % align) {
+		TH_LOG("%zx at %zx: %llx, %zx", length, start, iova, align);
+	}
+	/* A second one has to find another place like it */
+	test_ioctl_ioas_map_id_file(ioas_id, dfd, start, length, &second);
+	EXPECT_EQ(align_offset, second % align);
+	EXPECT_TRUE(second >= iova + length || iova >= second + length);
+	test_ioctl_ioas_unmap_id(ioas_id, iova, length);
+	test_ioctl_ioas_unmap_id(ioas_id, second, length);
+}
+
 TEST_F(dmabuf, chosen_iova)
 {
 	/* In pages of 512, all of which are one aligned block of memory */
@@ -1126,17 +1155,23 @@ TEST_F(dmabuf, chosen_iova)
 		/* Less than the whole by so much */
 		size_t less;
 	} slices[] = { { 0, 0 }, { 1, 1 }, { 0, 1 }, { 2, 3 } };
+	__u32 ioas_id = ioas_of_no_domain(_metadata, self);
 	struct iommu_test_dmabuf_range ranges[4];
 	size_t i, j, nr, size, start, length, align, at;
 	__u64 iova, second;
 	int dfd;
 
+	if (variant->small_pages)
+		_test_ioctl_ioas_set_huge_pages(self->fd, ioas_id, false);
 	for (i = 0; i != ARRAY_SIZE(lists); i++) {
 		for (nr = 0; nr != 4 && lists[i][nr].length;)
 			nr++;
 		scale(ranges, lists[i], nr);
 		size = total(ranges, nr);
-		test_cmd_get_dmabuf_ranges(512 * PAGE_SIZE, ranges, nr, &dfd);
+		ASSERT_EQ(0, _test_cmd_get_dmabuf_ranges(self->fd,
+							 512 * PAGE_SIZE, ranges,
+							 nr, MOCK_DMABUF_MMIO,
+							 &dfd));
 		for (j = 0; j != ARRAY_SIZE(slices); j++) {
 			start = slices[j].start * PAGE_SIZE;
 			length = size - slices[j].less * PAGE_SIZE;
@@ -1145,26 +1180,139 @@ TEST_F(dmabuf, chosen_iova)
 						       length / PAGE_SIZE, &at);
 			if (variant->small_pages)
 				align = PAGE_SIZE;
+			check_alignment(_metadata, self, ioas_id, dfd, start,
+					length, align, -at * PAGE_SIZE % align);
+
+			check_alignment(_metadata, self, self->ioas_id, dfd,
+					start, length, align,
+					-at * PAGE_SIZE % align);
 
 			test_ioctl_ioas_map_file(dfd, start, length, &iova);
-			EXPECT_EQ(0, (iova + at * PAGE_SIZE) % align) {
-				TH_LOG("list %zu slice %zu: %llx, %zx at %zu",
-				       i, j, iova, align, at);
-			}
-			ASSERT_LE(MOCK_APERTURE_START, iova);
-			check_beside(dfd, iova, length, start, MAPPED);
-
-			/* A second one has to find another place like it */
 			test_ioctl_ioas_map_file(dfd, start, length, &second);
-			EXPECT_EQ(0, (second + at * PAGE_SIZE) % align);
-			EXPECT_TRUE(second >= iova + length ||
-				    iova >= second + length);
+			check_beside(dfd, iova, length, start, MAPPED);
 			check_beside(dfd, second, length, start, MAPPED);
 			test_ioctl_ioas_unmap(iova, length);
 			test_ioctl_ioas_unmap(second, length);
 		}
 		ASSERT_EQ(0, close(dfd));
 	}
+}
+
+/* More than the largest page of the domains is of no use, and does not fit here */
+TEST_F(dmabuf, chosen_iova_is_bounded)
+{
+	const __u64 start = 5 * MOCK_HUGE_PAGE_SIZE + MOCK_APERTURE_START;
+	const size_t size = 512 * PAGE_SIZE;
+	__u32 ioas_id, stdev_id, idev_id, hwpt_id;
+	__u64 iova;
+	int dfd;
+
+	ASSERT_EQ(0, size % (2 * MOCK_HUGE_PAGE_SIZE));
+	test_ioctl_ioas_alloc(&ioas_id);
+	test_cmd_mock_domain(ioas_id, &stdev_id, NULL, &idev_id);
+	test_cmd_hwpt_alloc_iommupt(idev_id, ioas_id, 0, MOCK_IOMMUPT_HUGE,
+				    &hwpt_id);
+	test_cmd_mock_domain_replace(stdev_id, hwpt_id);
+	ASSERT_EQ(0, _test_ioctl_ioas_allow_iovas(self->fd, ioas_id, start,
+						  start + 2 * size - 1));
+	test_cmd_get_dmabuf_attrs(size, MOCK_DMABUF_MMIO, &dfd);
+	test_ioctl_ioas_map_id_file(ioas_id, dfd, 0, size, &iova);
+	ASSERT_EQ(start, iova);
+	test_ioctl_ioas_unmap_id(ioas_id, iova, size);
+	ASSERT_EQ(0, close(dfd));
+}
+
+/* Which must not tell where ordinary memory is, but by its offset is known anyway */
+TEST_F(dmabuf, chosen_iova_of_ordinary_memory)
+{
+	const struct iommu_test_dmabuf_range lists[][2] = {
+		{ { 0, 511 }, { 511, 1 } },
+		{ { 1, 510 }, { 0, 2 } },
+		{ { 511, 1 }, { 0, 511 } },
+	};
+	__u32 ioas_id = ioas_of_no_domain(_metadata, self);
+	struct iommu_test_dmabuf_range ranges[2];
+	size_t i, start, pages, align;
+	int dfd;
+
+	if (variant->small_pages)
+		_test_ioctl_ioas_set_huge_pages(self->fd, ioas_id, false);
+	for (i = 0; i != ARRAY_SIZE(lists); i++) {
+		scale(ranges, lists[i], 2);
+		test_cmd_get_dmabuf_ranges(512 * PAGE_SIZE, ranges, 2, &dfd);
+		for (start = 0; start < 300; start += 33) {
+			for (pages = 1; pages < 200; pages += pages / 2 + 1) {
+				align = PAGE_SIZE;
+				while (!variant->small_pages &&
+				       align <= pages * PAGE_SIZE / 2)
+					align *= 2;
+				check_alignment(_metadata, self, ioas_id, dfd,
+						start * PAGE_SIZE,
+						pages * PAGE_SIZE, align,
+						start * PAGE_SIZE % align);
+			}
+		}
+		ASSERT_EQ(0, close(dfd));
+	}
+}
+
+TEST_F(dmabuf, read_only_memory)
+{
+	__u32 empty_ioas_id = ioas_of_no_domain(_metadata, self);
+	__u64 iova = IOVA(0), copied = IOVA(1);
+	const size_t size = 16 * PAGE_SIZE;
+	int dfd;
+
+	test_cmd_get_dmabuf_attrs(size, MOCK_DMABUF_READ_ONLY, &dfd);
+	EXPECT_ERRNO(EACCES, _test_ioctl_ioas_map_file(self->fd, self->ioas_id,
+						       dfd, 0, size, &iova,
+						       IOAS_MAP_RW_FIXED));
+	check_buffer(dfd, iova, size, 0, GONE);
+	EXPECT_ERRNO(EACCES, _test_ioctl_ioas_map_file(self->fd, empty_ioas_id,
+						       dfd, 0, size, &iova,
+						       IOAS_MAP_RW_FIXED));
+	/* Nothing has stayed there */
+	ASSERT_EQ(0, _test_ioctl_ioas_map_file(self->fd, self->ioas_id, dfd, 0,
+					       size, &iova,
+					       IOMMU_IOAS_MAP_FIXED_IOVA |
+					       IOMMU_IOAS_MAP_READABLE));
+	check_buffer(dfd, iova, size, 0, MAPPED);
+
+	EXPECT_ERRNO(EACCES, _test_ioctl_ioas_copy(self->fd, self->ioas_id,
+						   self->ioas_id, &copied, iova,
+						   size, IOAS_MAP_RW_FIXED));
+	EXPECT_ERRNO(EACCES, _test_ioctl_ioas_copy(self->fd, empty_ioas_id,
+						   self->ioas_id, &copied, iova,
+						   size, IOAS_MAP_RW_FIXED));
+	check_buffer(dfd, copied, size, 0, GONE);
+	ASSERT_EQ(0, _test_ioctl_ioas_copy(self->fd, self->ioas_id,
+					   self->ioas_id, &copied, iova, size,
+					   IOMMU_IOAS_MAP_FIXED_IOVA |
+					   IOMMU_IOAS_MAP_READABLE));
+	check_buffer(dfd, copied, size, 0, MAPPED);
+
+	/* Also while it is revoked */
+	test_cmd_revoke_dmabuf(dfd, true);
+	EXPECT_ERRNO(EACCES, _test_ioctl_ioas_copy(self->fd, empty_ioas_id,
+						   self->ioas_id, &copied, iova,
+						   size, IOAS_MAP_RW_FIXED));
+	test_cmd_revoke_dmabuf(dfd, false);
+	check_buffer(dfd, iova, size, 0, MAPPED);
+	check_buffer(dfd, copied, size, 0, MAPPED);
+
+	/* What is mapped for reading only has the errno that it always had */
+	test_ioctl_ioas_unmap(copied, size);
+	test_ioctl_ioas_unmap(iova, size);
+	ASSERT_EQ(0, close(dfd));
+	test_cmd_get_dmabuf(size, &dfd);
+	ASSERT_EQ(0, _test_ioctl_ioas_map_file(self->fd, self->ioas_id, dfd, 0,
+					       size, &iova,
+					       IOMMU_IOAS_MAP_FIXED_IOVA |
+					       IOMMU_IOAS_MAP_READABLE));
+	EXPECT_ERRNO(EPERM, _test_ioctl_ioas_copy(self->fd, self->ioas_id,
+						  self->ioas_id, &copied, iova,
+						  size, IOAS_MAP_RW_FIXED));
+	ASSERT_EQ(0, close(dfd));
 }
 
 /* A hole that is not aligned is taken before there is no space */

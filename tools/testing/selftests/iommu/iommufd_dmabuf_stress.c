@@ -820,7 +820,7 @@ static void open_buffer(struct buffer *b)
 	int ret, fd;
 
 	ret = _test_cmd_get_dmabuf_ranges(control_fd, b->size, b->ranges,
-					  b->nr_ranges, &fd);
+					  b->nr_ranges, 0, &fd);
 	if (ret || dup2(fd, b->fd) < 0)
 		fail("no dma-buf: %s", strerror(errno));
 	close(fd);

@@ -14,15 +14,22 @@
  * each byte of the BAR has to be. That a translation is gone is decided by the
  * fault that the IOMMU reports, as a BAR may be out of reach for other reasons.
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
+#include <linux/limits.h>
 #include <linux/pci_regs.h>
 #include <linux/sizes.h>
 #include <linux/vfio.h>
@@ -501,11 +508,9 @@ static void *alloc_memory(size_t size)
 	return memory;
 }
 
-static void open_dma(FIXTURE_DATA(dmabuf) * self)
+static void open_dma_device(FIXTURE_DATA(dmabuf) * self)
 {
-	u32 flags = DMABUF_MAP_FLAGS | IOMMU_IOAS_MAP_FIXED_IOVA;
 	struct dma_region *region;
-	iova_t iova = IOVA_SCRATCH;
 
 	self->dma = vfio_pci_device_init(dma_bdf, self->iommu);
 	region = &self->dma->driver.region;
@@ -514,7 +519,24 @@ static void open_dma(FIXTURE_DATA(dmabuf) * self)
 	region->iova = 0xc000000;
 	iommu_map(self->iommu, region);
 	vfio_pci_driver_init(self->dma);
+}
 
+static void close_dma_device(FIXTURE_DATA(dmabuf) * self)
+{
+	struct dma_region *region = &self->dma->driver.region;
+
+	iommu_unmap(self->iommu, region);
+	VFIO_ASSERT_EQ(munmap(region->vaddr, region->size), 0);
+	vfio_pci_device_cleanup(self->dma);
+	self->dma = NULL;
+}
+
+static void open_dma(FIXTURE_DATA(dmabuf) * self)
+{
+	u32 flags = DMABUF_MAP_FLAGS | IOMMU_IOAS_MAP_FIXED_IOVA;
+	iova_t iova = IOVA_SCRATCH;
+
+	open_dma_device(self);
 	self->scratch.size = PAGE;
 	self->scratch.vaddr = alloc_memory(PAGE);
 	self->scratch.iova = IOVA_SCRATCH;
@@ -785,27 +807,699 @@ TEST_F_TIMEOUT(dmabuf, reset_revokes, 120)
 	ASSERT_TRUE(whole_arrives(self));
 }
 
-static int low_power(FIXTURE_DATA(dmabuf) * self, u32 flags)
+/* Resets of the functions of a slot or bus, by what the kernel has for it. */
+static int __hot_reset(FIXTURE_DATA(dmabuf) * self)
+{
+	struct vfio_pci_hot_reset reset = { .argsz = sizeof(reset) };
+
+	return ioctl(self->exporter->fd, VFIO_DEVICE_PCI_HOT_RESET, &reset) ?
+	       -errno : 0;
+}
+
+static bool can_hot_reset(FIXTURE_DATA(dmabuf) * self)
+{
+	struct vfio_pci_hot_reset_info info = { .argsz = sizeof(info) };
+
+	/* With one device there is no room for it, which is not looked at. */
+	return !ioctl(self->exporter->fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
+		      &info) || errno == ENOSPC;
+}
+
+static u8 find_capability(FIXTURE_DATA(dmabuf) * self, u8 id)
+{
+	u8 pos;
+
+	if (!(vfio_pci_config_readw(self->exporter, PCI_STATUS) &
+	      PCI_STATUS_CAP_LIST))
+		return 0;
+	pos = vfio_pci_config_readb(self->exporter, PCI_CAPABILITY_LIST);
+	while (pos && vfio_pci_config_readb(self->exporter, pos) != id)
+		pos = vfio_pci_config_readb(self->exporter,
+					    pos + PCI_CAP_LIST_NEXT);
+	return pos;
+}
+
+static bool can_flr(FIXTURE_DATA(dmabuf) * self)
+{
+	u8 pos = find_capability(self, PCI_CAP_ID_EXP);
+
+	return pos && vfio_pci_config_readl(self->exporter,
+					    pos + PCI_EXP_DEVCAP) &
+		      PCI_EXP_DEVCAP_FLR;
+}
+
+static void reset_by_flr(FIXTURE_DATA(dmabuf) * self)
+{
+	u8 pos = find_capability(self, PCI_CAP_ID_EXP) + PCI_EXP_DEVCTL;
+	u16 control = vfio_pci_config_readw(self->exporter, pos);
+
+	ksft_print_msg("function level reset of %s\n", exporter_bdf);
+	vfio_pci_config_writew(self->exporter, pos,
+			       control | PCI_EXP_DEVCTL_BCR_FLR);
+}
+
+static void set_power_state(FIXTURE_DATA(dmabuf) * self, u16 state)
+{
+	u8 pos = find_capability(self, PCI_CAP_ID_PM) + PCI_PM_CTRL;
+	u16 control = vfio_pci_config_readw(self->exporter, pos);
+
+	ksft_print_msg("put %s in D%u\n", exporter_bdf, state);
+	vfio_pci_config_writew(self->exporter, pos,
+			       (control & ~PCI_PM_CTRL_STATE_MASK) | state);
+}
+
+/* Whatever was done in between, all that was mapped is there. */
+static bool is_back(FIXTURE_DATA(dmabuf) * self)
+{
+	return bar_is_right(self) && bufinfo_says(self, false) &&
+	       whole_arrives(self);
+}
+
+static bool is_away(FIXTURE_DATA(dmabuf) * self)
+{
+	return bufinfo_says(self, true) && whole_is_lost(self);
+}
+
+TEST_F_TIMEOUT(dmabuf, hot_reset, 120)
+{
+	if (!can_hot_reset(self))
+		SKIP(return, "%s has no hot reset", exporter_bdf);
+
+	ASSERT_TRUE(whole_arrives(self));
+	ASSERT_EQ(0, __hot_reset(self));
+	ASSERT_TRUE(is_back(self));
+}
+
+TEST_F_TIMEOUT(dmabuf, flr, 120)
+{
+	if (!can_flr(self))
+		SKIP(return, "%s has no function level reset", exporter_bdf);
+
+	ASSERT_TRUE(whole_arrives(self));
+	reset_by_flr(self);
+	ASSERT_TRUE(is_back(self));
+}
+
+TEST_F_TIMEOUT(dmabuf, power_state, 120)
+{
+	if (!find_capability(self, PCI_CAP_ID_PM))
+		SKIP(return, "%s has no power states", exporter_bdf);
+
+	ASSERT_TRUE(whole_arrives(self));
+	set_power_state(self, 3);
+	ASSERT_TRUE(is_away(self));
+	/* Its end is not enough if memory decode is off */
+	set_decode(self, false);
+	set_power_state(self, 0);
+	ASSERT_TRUE(is_away(self));
+	set_decode(self, true);
+	ASSERT_TRUE(is_back(self));
+}
+
+/*
+ * Low power: whatever the user does to the device meanwhile wakes it for the
+ * time of a call, and leaves it there. Devices without power states stay in
+ * reach for DMA of others, which therefore tells whether mappings are gone.
+ */
+static int low_power(FIXTURE_DATA(dmabuf) * self, u32 flags, const void *data,
+		     size_t size)
 {
 	return __vfio_device_feature(self->exporter->fd,
-				     VFIO_DEVICE_FEATURE_SET | flags, NULL, 0);
+				     VFIO_DEVICE_FEATURE_SET | flags, data,
+				     size);
+}
+
+static bool enter_low_power(FIXTURE_DATA(dmabuf) * self)
+{
+	ksft_print_msg("put %s in low power\n", exporter_bdf);
+	return !low_power(self, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY, NULL, 0);
+}
+
+static bool exit_low_power(FIXTURE_DATA(dmabuf) * self)
+{
+	ksft_print_msg("take %s out of low power\n", exporter_bdf);
+	return !low_power(self, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT, NULL, 0);
 }
 
 TEST_F_TIMEOUT(dmabuf, low_power, 120)
 {
-	if (low_power(self, VFIO_DEVICE_FEATURE_PROBE |
-			    VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY))
-		SKIP(return, "%s has no low power state", exporter_bdf);
+	ASSERT_TRUE(whole_arrives(self));
+	ASSERT_TRUE(enter_low_power(self));
+	ASSERT_TRUE(is_away(self));
+	ASSERT_TRUE(exit_low_power(self));
+	ASSERT_TRUE(is_back(self));
+}
+
+TEST_F_TIMEOUT(dmabuf, low_power_reset, 120)
+{
+	if (!can_reset(self))
+		SKIP(return, "%s has no reset of its own", exporter_bdf);
 
 	ASSERT_TRUE(whole_arrives(self));
-	ASSERT_EQ(0, low_power(self, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY));
-	ASSERT_TRUE(bufinfo_says(self, true));
-	ASSERT_TRUE(whole_is_lost(self));
+	ASSERT_TRUE(enter_low_power(self));
+	vfio_pci_device_reset(self->exporter);
+	ASSERT_TRUE(is_away(self));
+	ASSERT_TRUE(exit_low_power(self));
+	ASSERT_TRUE(is_back(self));
+}
 
-	ASSERT_EQ(0, low_power(self, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT));
+TEST_F_TIMEOUT(dmabuf, low_power_hot_reset, 120)
+{
+	if (!can_hot_reset(self))
+		SKIP(return, "%s has no hot reset", exporter_bdf);
+
+	ASSERT_TRUE(whole_arrives(self));
+	ASSERT_TRUE(enter_low_power(self));
+	ASSERT_EQ(0, __hot_reset(self));
+	ASSERT_TRUE(is_away(self));
+	ASSERT_TRUE(exit_low_power(self));
+	ASSERT_TRUE(is_back(self));
+}
+
+TEST_F_TIMEOUT(dmabuf, low_power_flr, 120)
+{
+	if (!can_flr(self))
+		SKIP(return, "%s has no function level reset", exporter_bdf);
+
+	ASSERT_TRUE(whole_arrives(self));
+	ASSERT_TRUE(enter_low_power(self));
+	reset_by_flr(self);
+	ASSERT_TRUE(is_away(self));
+	ASSERT_TRUE(exit_low_power(self));
+	ASSERT_TRUE(is_back(self));
+}
+
+TEST_F_TIMEOUT(dmabuf, low_power_power_state, 120)
+{
+	if (!find_capability(self, PCI_CAP_ID_PM))
+		SKIP(return, "%s has no power states", exporter_bdf);
+
+	ASSERT_TRUE(whole_arrives(self));
+	ASSERT_TRUE(enter_low_power(self));
+	set_power_state(self, 3);
+	set_power_state(self, 0);
+	ASSERT_TRUE(is_away(self));
+	ASSERT_TRUE(exit_low_power(self));
+	ASSERT_TRUE(is_back(self));
+}
+
+TEST_F_TIMEOUT(dmabuf, low_power_decode, 120)
+{
+	ASSERT_TRUE(whole_arrives(self));
+	ASSERT_TRUE(enter_low_power(self));
+	set_decode(self, false);
+	set_decode(self, true);
+	ASSERT_TRUE(is_away(self));
+	ASSERT_TRUE(exit_low_power(self));
+	ASSERT_TRUE(is_back(self));
+}
+
+/* Both have to be over, in whichever order. */
+TEST_F_TIMEOUT(dmabuf, low_power_and_decode_off, 120)
+{
+	ASSERT_TRUE(whole_arrives(self));
+	ASSERT_TRUE(enter_low_power(self));
+	set_decode(self, false);
+	ASSERT_TRUE(exit_low_power(self));
+	ASSERT_TRUE(is_away(self));
+
+	ASSERT_TRUE(enter_low_power(self));
+	set_decode(self, true);
+	ASSERT_TRUE(is_away(self));
+	ASSERT_TRUE(exit_low_power(self));
+	ASSERT_TRUE(is_back(self));
+}
+
+TEST_F_TIMEOUT(dmabuf, low_power_export, 120)
+{
+	int fd;
+
+	ASSERT_TRUE(enter_low_power(self));
+	fd = export_ranges(self);
+	EXPECT_EQ(-ENODEV, __dmabuf_map_fixed(self->iommu, fd, 0, BUF_SIZE,
+					      IOVA_FREE));
+	ASSERT_TRUE(dma_is_lost(self, IOVA_FREE, 0));
+	ASSERT_TRUE(exit_low_power(self));
+	ASSERT_EQ(0, __dmabuf_map_fixed(self->iommu, fd, 0, BUF_SIZE,
+					IOVA_FREE));
+	ASSERT_TRUE(dma_arrives(self, IOVA_FREE + PAGE, PAGE, 3 * PAGE));
+	ASSERT_EQ(0, close(fd));
+	ASSERT_TRUE(is_back(self));
+}
+
+/* What is mapped and unmapped in low power counts at its end. */
+TEST_F_TIMEOUT(dmabuf, low_power_change, 120)
+{
+	map_slice(self);
+	ASSERT_TRUE(slice_arrives(self));
+	ASSERT_TRUE(enter_low_power(self));
+	ASSERT_EQ(0, copy_to_second(self, IOVA_WHOLE, BUF_SIZE, IOVA_COPY));
+	dmabuf_unmap(self->iommu, IOVA_SLICE, SLICE_LENGTH);
+	ASSERT_TRUE(exit_low_power(self));
+	ASSERT_TRUE(is_back(self));
+	ASSERT_TRUE(slice_is_lost(self));
+	ASSERT_TRUE(arrives_in(self, self->second_ioas, IOVA_COPY + PAGE, PAGE,
+			       3 * PAGE));
+}
+
+/* Of the buffers of a device in low power none outlives it. */
+TEST_F_TIMEOUT(dmabuf, low_power_close, 120)
+{
+	ASSERT_TRUE(whole_arrives(self));
+	ASSERT_TRUE(enter_low_power(self));
+	vfio_pci_device_cleanup(self->exporter);
+	self->exporter = NULL;
+	ASSERT_TRUE(is_away(self));
+	open_exporter(self);
+	ASSERT_TRUE(is_away(self));
 	ASSERT_TRUE(bar_is_right(self));
-	ASSERT_TRUE(bufinfo_says(self, false));
+}
+
+/* Within five seconds; without CONFIG_PM never */
+static bool suspends(void)
+{
+	char path[PATH_MAX], status[32];
+	int i;
+
+	snprintf_assert(path, sizeof(path),
+			"/sys/bus/pci/devices/%s/power/runtime_status",
+			exporter_bdf);
+	for (i = 0; i < 500; i++) {
+		FILE *file = fopen(path, "r");
+
+		if (!file)
+			return false;
+		if (fscanf(file, "%31s", status) != 1)
+			*status = 0;
+		fclose(file);
+		if (!strcmp(status, "suspended"))
+			return true;
+		usleep(10000);
+	}
+	ksft_print_msg("expected %s to suspend, found that it is '%s'\n",
+		       exporter_bdf, status);
+	return false;
+}
+
+static bool enter_until_wakeup(FIXTURE_DATA(dmabuf) * self, int eventfd)
+{
+	struct vfio_device_low_power_entry_with_wakeup entry = {
+		.wakeup_eventfd = eventfd,
+	};
+
+	ksft_print_msg("put %s in low power until it wakes up\n",
+		       exporter_bdf);
+	return !low_power(self,
+			  VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP,
+			  &entry, sizeof(entry)) && suspends();
+}
+
+static bool has_woken(int eventfd)
+{
+	u64 count;
+
+	return read(eventfd, &count, sizeof(count)) == sizeof(count);
+}
+
+/* A device that wakes up is out of low power without another call. */
+TEST_F_TIMEOUT(dmabuf, low_power_wakeup, 120)
+{
+	int woken = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	ASSERT_LE(0, woken);
 	ASSERT_TRUE(whole_arrives(self));
+	ASSERT_TRUE(enter_until_wakeup(self, woken));
+	ASSERT_FALSE(has_woken(woken));
+	ASSERT_TRUE(is_away(self));
+
+	/* Any access */
+	vfio_pci_config_readw(self->exporter, PCI_VENDOR_ID);
+	ASSERT_TRUE(has_woken(woken));
+	ASSERT_TRUE(is_back(self));
+
+	/* What is left of low power ends nothing that is not there */
+	ASSERT_TRUE(exit_low_power(self));
+	ASSERT_TRUE(is_back(self));
+	ASSERT_EQ(0, close(woken));
+}
+
+/* What wakes it is what turns decode off: so it is out of low power, and out of reach. */
+TEST_F_TIMEOUT(dmabuf, low_power_wakeup_decode_off, 120)
+{
+	int woken = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	u16 command = vfio_pci_config_readw(self->exporter, PCI_COMMAND);
+
+	ASSERT_LE(0, woken);
+	ASSERT_TRUE(whole_arrives(self));
+	ASSERT_TRUE(enter_until_wakeup(self, woken));
+	vfio_pci_config_writew(self->exporter, PCI_COMMAND,
+			       command & ~PCI_COMMAND_MEMORY);
+	ASSERT_TRUE(has_woken(woken));
+	ASSERT_TRUE(is_away(self));
+	set_decode(self, true);
+	ASSERT_TRUE(is_back(self));
+	ASSERT_EQ(0, close(woken));
+}
+
+TEST_F_TIMEOUT(dmabuf, low_power_wakeup_reset, 120)
+{
+	int woken = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	if (!can_reset(self))
+		SKIP(return, "%s has no reset of its own", exporter_bdf);
+
+	ASSERT_LE(0, woken);
+	ASSERT_TRUE(whole_arrives(self));
+	ASSERT_TRUE(enter_until_wakeup(self, woken));
+	vfio_pci_device_reset(self->exporter);
+	ASSERT_TRUE(has_woken(woken));
+	ASSERT_TRUE(is_back(self));
+	ASSERT_EQ(0, close(woken));
+}
+
+/* What userspace is told of restores */
+
+static int get_restore(FIXTURE_DATA(dmabuf) * self, u32 flags, size_t size,
+		       struct vfio_device_feature_dma_buf_restore *restore)
+{
+	struct {
+		struct vfio_device_feature header;
+		struct vfio_device_feature_dma_buf_restore restore;
+	} args = {
+		.header.argsz = sizeof(args.header) + size,
+		.header.flags = VFIO_DEVICE_FEATURE_DMA_BUF_RESTORE | flags,
+		.restore = { .flags = -1, .nr_incomplete = -1 },
+	};
+
+	if (ioctl(self->exporter->fd, VFIO_DEVICE_FEATURE, &args))
+		return -errno;
+	if (restore)
+		*restore = args.restore;
+	return 0;
+}
+
+static bool incomplete_is(FIXTURE_DATA(dmabuf) * self, u32 wanted)
+{
+	struct vfio_device_feature_dma_buf_restore restore;
+
+	VFIO_ASSERT_EQ(get_restore(self, VFIO_DEVICE_FEATURE_GET,
+				   sizeof(restore), &restore), 0);
+	if (!restore.flags && restore.nr_incomplete == wanted)
+		return true;
+	ksft_print_msg("expected %u incomplete dma-bufs, found %u, flags 0x%x\n",
+		       wanted, restore.nr_incomplete, restore.flags);
+	return false;
+}
+
+TEST_F(dmabuf, restore_feature)
+{
+	const u32 get = VFIO_DEVICE_FEATURE_GET, set = VFIO_DEVICE_FEATURE_SET;
+	const u32 probe = VFIO_DEVICE_FEATURE_PROBE;
+	const size_t size = sizeof(struct vfio_device_feature_dma_buf_restore);
+
+	EXPECT_EQ(0, get_restore(self, probe, 0, NULL));
+	EXPECT_EQ(0, get_restore(self, probe | get, 0, NULL));
+	EXPECT_EQ(-EINVAL, get_restore(self, probe | set, 0, NULL));
+	EXPECT_EQ(-EINVAL, get_restore(self, probe | get | set, 0, NULL));
+	EXPECT_EQ(-EINVAL, get_restore(self, 0, size, NULL));
+	EXPECT_EQ(-EINVAL, get_restore(self, set, size, NULL));
+	EXPECT_EQ(-EINVAL, get_restore(self, get | set, size, NULL));
+	EXPECT_EQ(-EINVAL, get_restore(self, get, 0, NULL));
+	EXPECT_EQ(-EINVAL, get_restore(self, get, size - 1, NULL));
+	EXPECT_TRUE(incomplete_is(self, 0));
+
+	set_decode(self, false);
+	EXPECT_TRUE(incomplete_is(self, 0));
+	set_decode(self, true);
+	EXPECT_TRUE(incomplete_is(self, 0));
+}
+
+static bool write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t ret;
+
+	if (fd < 0)
+		return false;
+	ret = write(fd, text, strlen(text));
+	close(fd);
+	return ret == strlen(text);
+}
+
+/* The next allocations but @n - 1 of this thread fail once; 0 for none */
+static bool fail_nth(int n)
+{
+	char text[16];
+
+	snprintf_assert(text, sizeof(text), "%d", n);
+	return write_text("/proc/thread-self/fail-nth", text);
+}
+
+static bool set_up_fault_injection(void)
+{
+	return write_text("/sys/kernel/debug/failslab/ignore-gfp-wait", "N") &&
+	       write_text("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait",
+			  "N") &&
+	       write_text("/sys/kernel/debug/fail_page_alloc/min-order", "0") &&
+	       write_text("/sys/kernel/debug/failslab/verbose", "0") &&
+	       write_text("/sys/kernel/debug/fail_page_alloc/verbose", "0") &&
+	       fail_nth(0);
+}
+
+/*
+ * An allocation of the restore fails: the write that turned decode on does not,
+ * and any later one tries again, without a revoke between.
+ */
+TEST_F_TIMEOUT(dmabuf, incomplete, 180)
+{
+	struct vfio_device_feature_dma_buf_restore restore = {};
+	int n;
+
+	if (!set_up_fault_injection())
+		SKIP(return, "cannot let allocations fail, see config");
+
+	ASSERT_TRUE(whole_arrives(self));
+	for (n = 1; n < 50 && !restore.nr_incomplete; n++) {
+		u16 command = vfio_pci_config_readw(self->exporter, PCI_COMMAND);
+		u16 on = command | PCI_COMMAND_MEMORY;
+
+		set_decode(self, false);
+		ASSERT_TRUE(fail_nth(n));
+		ASSERT_EQ(0, __vfio_pci_config_access(self->exporter, true,
+						      PCI_COMMAND, sizeof(on),
+						      &on));
+		/* May fail itself, and is over then */
+		if (!fail_nth(0))
+			fail_nth(0);
+		ASSERT_EQ(0, get_restore(self, VFIO_DEVICE_FEATURE_GET,
+					 sizeof(restore), &restore));
+	}
+	ksft_print_msg("allocation %d left a mapping out\n", n - 1);
+	ASSERT_TRUE(incomplete_is(self, 1));
+	ASSERT_TRUE(is_away(self));
+	ASSERT_TRUE(bar_is_right(self));
+
+	ksft_print_msg("memory decode of %s is on, turn it on\n", exporter_bdf);
+	set_decode(self, true);
+	ASSERT_TRUE(incomplete_is(self, 0));
+	ASSERT_TRUE(is_back(self));
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	VFIO_ASSERT_EQ(clock_gettime(CLOCK_MONOTONIC, &t), 0);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static void disable_large_pages(FIXTURE_DATA(dmabuf) * self, u32 ioas_id)
+{
+	struct iommu_option option = {
+		.size = sizeof(option),
+		.option_id = IOMMU_OPTION_HUGE_PAGES,
+		.op = IOMMU_OPTION_OP_SET,
+		.object_id = ioas_id,
+	};
+
+	ioctl_assert(self->iommu->iommufd, IOMMU_OPTION, &option);
+}
+
+static double seconds_to_restore(FIXTURE_DATA(dmabuf) * self)
+{
+	double start;
+
+	set_decode(self, false);
+	start = now();
+	set_decode(self, true);
+	ksft_print_msg("restored in %.2f s\n", now() - start);
+	return now() - start;
+}
+
+/*
+ * A restore that takes long stops if its caller is killed. Who shares the device
+ * has what was left out restored by what it does next.
+ */
+TEST_F_TIMEOUT(dmabuf, killed_restore, 600)
+{
+	const struct vfio_region_dma_range whole_bar = {
+		.length = self->bar_size,
+	};
+	u32 flags = DMABUF_MAP_FLAGS | IOMMU_IOAS_MAP_FIXED_IOVA;
+	const iova_t first = 0x100000000;
+	double restore, killed;
+	iova_t last = first;
+	int fd, status;
+	u32 n, i = 1;
+	pid_t child;
+
+	fd = vfio_pci_dmabuf_export(self->exporter, self->bar_index, &whole_bar,
+				    1);
+	disable_large_pages(self, self->second_ioas);
+	ASSERT_EQ(0, __iommu_ioas_map_file(self->iommu, self->second_ioas,
+					   flags, fd, 0, self->bar_size,
+					   &last));
+	vfio_device_attach_iommufd_pt(self->dma->fd, self->second_ioas);
+	for (n = 32, restore = 0; restore < 3 && n <= 4096; n *= 2) {
+		for (; i < n; i++) {
+			last = first + i * self->bar_size;
+			ASSERT_EQ(0, __iommu_ioas_copy(self->iommu, flags,
+						       self->second_ioas, first,
+						       self->bar_size,
+						       self->second_ioas,
+						       &last));
+		}
+		restore = seconds_to_restore(self);
+	}
+
+	set_decode(self, false);
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		set_decode(self, true);
+		_exit(0);
+	}
+	usleep(restore / 4 * 1e6);
+	ASSERT_EQ(0, kill(child, SIGKILL));
+	killed = now();
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	killed = now() - killed;
+	ksft_print_msg("killed after a quarter of that, it was gone in %.2f s\n",
+		       killed);
+	ASSERT_TRUE(WIFSIGNALED(status));
+	EXPECT_GT(restore / 4, killed);
+
+	self->ranges = &whole_bar;
+	EXPECT_TRUE(incomplete_is(self, 1));
+	ASSERT_TRUE(dma_is_lost(self, last, 0));
+	ASSERT_TRUE(bar_is_right(self));
+	set_decode(self, true);
+	ASSERT_TRUE(incomplete_is(self, 0));
+	ASSERT_TRUE(dma_arrives(self, first, 0, 3 * PAGE));
+	ASSERT_TRUE(dma_arrives(self, last, 0, 3 * PAGE));
+	ASSERT_EQ(0, close(fd));
+}
+
+/* Unbind waits until the device is closed, also for dma-bufs that are left. */
+
+static void *unbind_thread(void *bdf)
+{
+	char path[PATH_MAX];
+
+	snprintf_assert(path, sizeof(path),
+			"/sys/bus/pci/devices/%s/driver/unbind",
+			(const char *)bdf);
+	return (void *)(uintptr_t)write_text(path, bdf);
+}
+
+static pthread_t start_unbind(const char *bdf)
+{
+	pthread_t thread;
+
+	ksft_print_msg("unbind %s\n", bdf);
+	VFIO_ASSERT_EQ(pthread_create(&thread, NULL,
+				      unbind_thread, (void *)bdf), 0);
+	usleep(500000);
+	return thread;
+}
+
+static bool unbinds(pthread_t thread)
+{
+	struct timespec end;
+	void *done;
+
+	VFIO_ASSERT_EQ(clock_gettime(CLOCK_REALTIME, &end), 0);
+	end.tv_sec += 20;
+	if (!pthread_timedjoin_np(thread, &done, &end))
+		return done;
+	ksft_print_msg("expected the unbind to end, it has not\n");
+	return false;
+}
+
+static bool bind_again(const char *bdf)
+{
+	ksft_print_msg("bind %s\n", bdf);
+	return write_text("/sys/bus/pci/drivers/vfio-pci/bind", bdf);
+}
+
+TEST_F_TIMEOUT(dmabuf, unbind_exporter, 180)
+{
+	pthread_t thread;
+
+	map_slice(self);
+	ASSERT_TRUE(whole_arrives(self));
+	thread = start_unbind(exporter_bdf);
+	ASSERT_EQ(EBUSY, pthread_tryjoin_np(thread, NULL));
+	ASSERT_TRUE(whole_arrives(self));
+
+	vfio_pci_device_cleanup(self->exporter);
+	self->exporter = NULL;
+	ASSERT_TRUE(unbinds(thread));
+	ASSERT_TRUE(is_away(self));
+	ASSERT_TRUE(slice_is_lost(self));
+	EXPECT_EQ(-ENODEV, __dmabuf_map_fixed(self->iommu, self->fd, 0,
+					      BUF_SIZE, IOVA_FREE));
+	ASSERT_EQ(0, copy_to_second(self, IOVA_SLICE, SLICE_LENGTH, IOVA_COPY));
+	ASSERT_EQ(0, __dmabuf_unmap(self->iommu, IOVA_SLICE, SLICE_LENGTH));
+
+	ASSERT_TRUE(bind_again(exporter_bdf));
+	open_exporter(self);
+	ASSERT_TRUE(bar_is_right(self));
+	ASSERT_TRUE(is_away(self));
+	ASSERT_EQ(0, __dmabuf_unmap(self->iommu, IOVA_WHOLE, BUF_SIZE));
+	ASSERT_EQ(0, unmap_second(self, IOVA_COPY, SLICE_LENGTH));
+	ASSERT_EQ(0, close(self->fd));
+
+	self->fd = export_ranges(self);
+	take_inode(self);
+	map_whole(self);
+	ASSERT_TRUE(is_back(self));
+}
+
+/* Without a domain there is nothing to map to, and all of it is there in the next. */
+TEST_F_TIMEOUT(dmabuf, unbind_importer, 180)
+{
+	pthread_t thread;
+
+	map_slice(self);
+	ASSERT_TRUE(whole_arrives(self));
+	thread = start_unbind(dma_bdf);
+	ASSERT_EQ(EBUSY, pthread_tryjoin_np(thread, NULL));
+	ASSERT_TRUE(whole_arrives(self));
+
+	close_dma_device(self);
+	ASSERT_TRUE(unbinds(thread));
+	ASSERT_TRUE(bufinfo_says(self, false));
+	set_decode(self, false);
+	ASSERT_TRUE(bufinfo_says(self, true));
+	ASSERT_EQ(0, __dmabuf_unmap(self->iommu, IOVA_SLICE, SLICE_LENGTH));
+	set_decode(self, true);
+	ASSERT_TRUE(bufinfo_says(self, false));
+
+	ASSERT_TRUE(bind_again(dma_bdf));
+	open_dma_device(self);
+	ASSERT_TRUE(is_back(self));
+	ASSERT_TRUE(slice_is_lost(self));
 }
 
 /* A dma-buf of which the exporter knows no mapping types. */

@@ -142,7 +142,8 @@ FIXTURE_SETUP(vfio_pci_dmabuf_test)
 	self->device = vfio_pci_device_init(device_bdf, self->iommu);
 
 	for (self->bar = 0; self->bar < PCI_STD_NUM_BARS; self->bar++)
-		if (self->device->bars[self->bar].vaddr)
+		if (self->device->bars[self->bar].vaddr &&
+		    self->device->bars[self->bar].info.size >= getpagesize())
 			break;
 	ASSERT_NE(PCI_STD_NUM_BARS, self->bar)
 		TH_LOG("The device has no BAR that can be exported");

@@ -6,7 +6,6 @@
  * cannot but live in drivers/dma-buf/mapping/.
  */
 #include <linux/dma-resv.h>
-#include <linux/err.h>
 #include <linux/slab.h>
 
 #include "../../internal.h"
@@ -16,8 +15,8 @@
 #define NR_WINDOWS 4
 
 struct unit {
-	struct dma_buf_pal_index *index;	/* NULL while revoked */
-	unsigned int open;
+	struct dma_buf_pal_index *index;
+	unsigned int open;			/* 0 while revoked */
 	struct {
 		phys_addr_t paddr;
 		size_t len;
@@ -44,12 +43,15 @@ static int pal_to_window_open(struct dma_buf_mapping_attachment *ma)
 	struct unit *unit = ma->priv;
 	struct dma_buf_pal_index *index;
 	unsigned int i;
+	int ret;
 
-	index = dma_buf_pal_index_get(&ma->attach);
-	if (IS_ERR(index))
-		return PTR_ERR(index);
+	/* The one that is kept over a revoke is used again if it can be */
+	ret = dma_buf_pal_index_get(&ma->attach, &unit->index);
+	if (ret)
+		return ret;
+	index = unit->index;
 	if (index->nr_extents > NR_WINDOWS) {
-		dma_buf_pal_index_put(&ma->attach, index);
+		dma_buf_pal_index_unmap(&ma->attach, index);
 		return -ENOSPC;
 	}
 
@@ -58,7 +60,6 @@ static int pal_to_window_open(struct dma_buf_mapping_attachment *ma)
 		unit->window[i].len = dma_buf_extent_len(extent);
 	}
 	unit->open = index->nr_extents;
-	unit->index = index;
 	return 0;
 }
 
@@ -67,11 +68,17 @@ static void pal_to_window_invalidate(struct dma_buf_mapping_attachment *ma)
 {
 	struct unit *unit = ma->priv;
 
-	if (!unit->index)
+	if (!unit->open)
 		return;
 	unit->open = 0;
-	dma_buf_pal_index_put(&ma->attach, unit->index);
-	unit->index = NULL;
+	dma_buf_pal_index_unmap(&ma->attach, unit->index);
+}
+
+static void unit_free(struct unit *unit)
+{
+	if (unit->index)
+		dma_buf_pal_index_put(unit->index);
+	kfree(unit);
 }
 
 static int pal_to_window_attach(struct dma_buf_mapping_attachment *ma)
@@ -83,14 +90,14 @@ static int pal_to_window_attach(struct dma_buf_mapping_attachment *ma)
 		return -ENOMEM;
 	ret = pal_to_window_open(ma);
 	if (ret)
-		kfree(ma->priv);
+		unit_free(ma->priv);
 	return ret;
 }
 
 static void pal_to_window_detach(struct dma_buf_mapping_attachment *ma)
 {
 	pal_to_window_invalidate(ma);
-	kfree(ma->priv);
+	unit_free(ma->priv);
 }
 
 static struct dma_buf_mapping_converter pal_to_window = {

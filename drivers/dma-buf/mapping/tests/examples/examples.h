@@ -36,6 +36,8 @@ struct sgt_importer {
 int sgt_import(struct sgt_importer *imp, struct dma_buf *dmabuf,
 	       struct device *dev);
 int sgt_start_dma(struct sgt_importer *imp);
+int sgt_begin_look(struct sgt_importer *imp);
+int sgt_end_look(struct sgt_importer *imp);
 void sgt_end_import(struct sgt_importer *imp);
 
 /* iommu-importer.c */

@@ -30,10 +30,13 @@ static const struct dma_buf_pal_exp_ops memory_pal_ops = {
 	.unmap_phys = memory_unmap_phys,
 };
 
-/* The same for all buffers, so it can be a table */
-static const struct dma_buf_mapping_match memory_mappings[] = {
-	DMA_BUF_EMAPPING_PAL(&memory_pal_ops, 0, NULL),
-};
+static int memory_match_mapping(struct dma_buf_match_args *args)
+{
+	const struct dma_buf_mapping_match pal =
+		DMA_BUF_EMAPPING_PAL(&memory_pal_ops, 0, NULL);
+
+	return dma_buf_match_mapping(args, &pal, 1);
+}
 
 static void memory_free(struct dma_buf_phys_list *phys)
 {
@@ -74,8 +77,7 @@ static void memory_release(struct dma_buf *dmabuf)
 }
 
 static const struct dma_buf_ops memory_ops = {
-	.mappings = memory_mappings,
-	.num_mappings = ARRAY_SIZE(memory_mappings),
+	.match_mapping = memory_match_mapping,
 	.release = memory_release,
 };
 

@@ -67,6 +67,20 @@ int sgt_start_dma(struct sgt_importer *imp)
 	return ret;
 }
 
+/*
+ * The CPU's turn, between DMA and DMA. It is the buffer that is synchronised and
+ * not the table: dma_sync_sgtable_for_cpu() does nothing without pages.
+ */
+int sgt_begin_look(struct sgt_importer *imp)
+{
+	return dma_buf_begin_cpu_access(imp->attach->dmabuf, DMA_FROM_DEVICE);
+}
+
+int sgt_end_look(struct sgt_importer *imp)
+{
+	return dma_buf_end_cpu_access(imp->attach->dmabuf, DMA_FROM_DEVICE);
+}
+
 void sgt_end_import(struct sgt_importer *imp)
 {
 	struct dma_buf *dmabuf = imp->attach->dmabuf;

@@ -178,6 +178,15 @@ static size_t entry_len(const struct entry_limits *limits, dma_addr_t addr,
 	return min3(left - 1, limits->max - 1, room) + 1;
 }
 
+/* As nearly all do, which need not be computed then */
+static bool entry_fits(const struct entry_limits *limits, dma_addr_t addr,
+		       size_t len)
+{
+	dma_addr_t crossed = addr ^ (addr + (len - 1));
+
+	return len <= limits->max && !(crossed & ~(dma_addr_t)limits->boundary);
+}
+
 static size_t count_pieces(const struct entry_limits *limits, dma_addr_t addr,
 			   size_t left)
 {
@@ -267,40 +276,22 @@ static dma_addr_t expected_addr(const struct pal_sgt *ps, phys_addr_t paddr)
 	return paddr;
 }
 
-static int map_entry(struct device *dev, const struct pal_sgt *ps,
-		     const struct entry_limits *limits, struct scatterlist *sg,
-		     phys_addr_t paddr, size_t len)
-{
-	dma_addr_t addr;
-
-	if (ps->route == PAL_SGT_BUS) {
-		set_entry(sg, expected_addr(ps, paddr), len);
-		return 0;
-	}
-
-	addr = dma_map_phys(dev, paddr, len, ps->dir, dma_attrs(ps));
-	if (dma_mapping_error(dev, addr))
-		return -EIO;
-	/* Another one than was expected may have the boundary elsewhere */
-	if (len > PAGE_SIZE && entry_len(limits, addr, len) < len) {
-		dma_unmap_phys(dev, addr, len, ps->dir, dma_attrs(ps));
-		return -EIO;
-	}
-	set_entry(sg, addr, len);
-	return 0;
-}
-
 /* Returns -E2BIG where the table has too few entries */
 static int map_entries(struct dma_buf_attachment *attach, struct pal_sgt *ps,
-		       const struct entry_limits *limits, size_t extents)
+		       struct entry_limits limits, size_t extents)
 {
 	const struct phys_vec *range = ps->list->ranges;
 	const struct phys_vec *end = dma_buf_pal_end(ps->list);
 	unsigned int spare = ps->sgt.orig_nents - extents;
+	const bool bus = ps->route == PAL_SGT_BUS;
+	enum dma_data_direction dir = ps->dir;
+	unsigned long attrs = dma_attrs(ps);
 	struct scatterlist *sg = ps->sgt.sgl;
+	struct device *dev = attach->dev;
 	unsigned int nents = 0;
 	size_t left = 0, len;
 	phys_addr_t paddr;
+	dma_addr_t addr;
 	int ret;
 
 	for (;;) {
@@ -309,14 +300,25 @@ static int map_entries(struct dma_buf_attachment *attach, struct pal_sgt *ps,
 			left = dma_buf_pal_run(&range, end);
 		}
 		len = left;
-		if (len > PAGE_SIZE)
-			len = entry_len(limits, expected_addr(ps, paddr), left);
-		ret = -E2BIG;
-		if (len < left && !spare--)
-			break;
-		ret = map_entry(attach->dev, ps, limits, sg, paddr, len);
-		if (ret)
-			break;
+		addr = bus ? expected_addr(ps, paddr) : paddr;
+		if (!entry_fits(&limits, addr, len)) {
+			len = entry_len(&limits, addr, left);
+			ret = -E2BIG;
+			if (!spare--)
+				break;
+		}
+		if (!bus) {
+			ret = -EIO;
+			addr = dma_map_phys(dev, paddr, len, dir, attrs);
+			if (dma_mapping_error(dev, addr))
+				break;
+			/* Elsewhere than expected the boundaries may be too */
+			if (addr != paddr && !entry_fits(&limits, addr, len)) {
+				dma_unmap_phys(dev, addr, len, dir, attrs);
+				break;
+			}
+		}
+		set_entry(sg, addr, len);
 		nents++;
 		left -= len;
 		if (!left && range == end) {
@@ -363,7 +365,7 @@ static int make_table(struct dma_buf_attachment *attach, struct pal_sgt *ps,
 	if (dma_use_iova(&ps->iova))
 		ret = map_iova(attach, ps, limits);
 	else
-		ret = map_entries(attach, ps, limits, extents);
+		ret = map_entries(attach, ps, *limits, extents);
 	if (ret)
 		sg_free_table(&ps->sgt);
 	return ret;

@@ -17,12 +17,16 @@
 #include <linux/iommu.h>
 #include <linux/iopoll.h>
 #include <linux/limits.h>
+#include <linux/mman.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/pci-p2pdma.h>
 #include <linux/scatterlist.h>
 #include <linux/string.h>
 #include <linux/swiotlb.h>
+#include <linux/uaccess.h>
+
+#include <uapi/linux/dma-buf.h>
 
 #include "helpers.h"
 
@@ -503,6 +507,47 @@ static void cpu_reads_during_dma(struct kunit *test)
 	unmap(b, sgt);
 }
 
+static void sync_ioctl(struct buffer *b, void __user *arg, u64 flags)
+{
+	struct file *file = b->exp->dmabuf->file;
+	struct dma_buf_sync sync = { .flags = flags };
+	long ret;
+
+	KUNIT_ASSERT_EQ(b->test, copy_to_user(arg, &sync, sizeof(sync)), 0);
+	ret = file->f_op->unlocked_ioctl(file, DMA_BUF_IOCTL_SYNC,
+					 (unsigned long)arg);
+	KUNIT_EXPECT_EQ(b->test, ret, 0);
+}
+
+/* As cpu_writes_between_dma(), by what a program calls that has mapped it */
+static void userspace_syncs(struct kunit *test)
+{
+	struct buffer *b = memory_buffer(test);
+	size_t at = place(b, 0);
+	struct sg_table *sgt;
+	void __user *arg;
+
+	arg = (void __user *)kunit_vm_mmap(test, NULL, 0, PAGE_SIZE,
+					   PROT_READ | PROT_WRITE,
+					   MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	KUNIT_ASSERT_NOT_NULL(test, (__force void *)arg);
+
+	attach_edu(b);
+	sgt = map_good(b);
+	copy(b, sgt, PAGES(2), 0);
+	sync_ioctl(b, arg, DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW);
+	KUNIT_EXPECT_EQ(test, memcmp(b->bytes, b->expected, b->size), 0);
+	b->expected[at]++;
+	b->bytes[at]++;
+	sync_ioctl(b, arg, DMA_BUF_SYNC_END | DMA_BUF_SYNC_RW);
+
+	copy(b, sgt, 0, PAGES(1));
+	sync_ioctl(b, arg, DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ);
+	KUNIT_EXPECT_EQ(test, memcmp(b->bytes, b->expected, b->size), 0);
+	sync_ioctl(b, arg, DMA_BUF_SYNC_END | DMA_BUF_SYNC_READ);
+	unmap(b, sgt);
+}
+
 static void device_memory_is_not_synced(struct kunit *test)
 {
 	struct buffer *b = mappable_bar(test);
@@ -922,6 +967,7 @@ static struct kunit_case pci_cases[] = {
 	KUNIT_CASE(dma_reaches_ordinary_memory),
 	KUNIT_CASE(cpu_writes_between_dma),
 	KUNIT_CASE(cpu_reads_during_dma),
+	KUNIT_CASE(userspace_syncs),
 	KUNIT_CASE(device_memory_is_not_synced),
 	KUNIT_CASE(one_range_above_a_bounce_buffer),
 	KUNIT_CASE_PARAM(entries_of_the_bar_within_limits, limits_gen_params),

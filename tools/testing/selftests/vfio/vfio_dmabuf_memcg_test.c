@@ -314,6 +314,12 @@ static int ask(struct process *process, int request)
 	return answer(process);
 }
 
+/* The kernel adds up what the CPUs have counted, and not all, every two seconds */
+static void settle(void)
+{
+	usleep(3000000);
+}
+
 /* All that is charged to the kernel, and that the page tables of IOMMUs take */
 static long kernel_memory(struct process *process)
 {
@@ -386,9 +392,12 @@ FIXTURE_TEARDOWN(memcg)
 /* What both have, while all is mapped: the importer's share, as nothing grows */
 static bool importer_pays(FIXTURE_DATA(memcg) * self, long exporter_kernel)
 {
-	long exporter = kernel_memory(&self->exporter);
-	long importer = kernel_memory(&self->importer);
+	long exporter, importer;
 	bool ok = true;
+
+	settle();
+	exporter = kernel_memory(&self->exporter);
+	importer = kernel_memory(&self->importer);
 
 	if (iommu_memory(&self->importer) < self->page_tables ||
 	    importer < self->page_tables) {
@@ -407,13 +416,16 @@ static bool importer_pays(FIXTURE_DATA(memcg) * self, long exporter_kernel)
 
 TEST_F_TIMEOUT(memcg, importer_pays, 600)
 {
-	long exporter = kernel_memory(&self->exporter);
+	long exporter;
 	int i;
 
+	settle();
+	exporter = kernel_memory(&self->exporter);
 	ASSERT_TRUE(importer_pays(self, exporter));
 	for (i = 0; i < 2; i++) {
 		ASSERT_EQ(0, ask(&self->exporter, DECODE_OFF));
 		ksft_print_msg("revoked\n");
+		settle();
 		EXPECT_GT(self->page_tables / 2, iommu_memory(&self->importer));
 		kernel_memory(&self->importer);
 		ASSERT_EQ(0, ask(&self->importer, ARRIVES));
@@ -450,6 +462,7 @@ TEST_F_TIMEOUT(memcg, importer_at_limit, 600)
 	EXPECT_EQ(1, ask(&self->exporter, INCOMPLETE));
 	EXPECT_EQ(0, oom_kills(&self->exporter));
 	EXPECT_EQ(0, oom_kills(&self->importer));
+	settle();
 	EXPECT_GT(self->page_tables, iommu_memory(&self->importer));
 
 	/* The same by a reset, which succeeds */
@@ -462,6 +475,7 @@ TEST_F_TIMEOUT(memcg, importer_at_limit, 600)
 	ASSERT_EQ(0, ask(&self->exporter, DECODE_ON));
 	EXPECT_EQ(0, ask(&self->exporter, INCOMPLETE));
 	ASSERT_EQ(1, ask(&self->importer, ARRIVES));
+	settle();
 	EXPECT_LE(self->page_tables, iommu_memory(&self->importer));
 }
 

@@ -1246,7 +1246,7 @@ static bool write_text(const char *path, const char *text)
 	return ret == strlen(text);
 }
 
-/* The next allocations but @n - 1 of this thread fail once; 0 for none */
+/* The @n-th allocation of this thread from here on fails, none if that is 0. */
 static bool fail_nth(int n)
 {
 	char text[16];
@@ -1255,8 +1255,27 @@ static bool fail_nth(int n)
 	return write_text("/proc/thread-self/fail-nth", text);
 }
 
+/* Whether that allocation was reached. No other fails after it. */
+static bool has_failed(void)
+{
+	FILE *file = NULL;
+	int left = 0;
+
+	/* What it takes to read it may be the one that fails */
+	while (!file)
+		file = fopen("/proc/thread-self/fail-nth", "r");
+	if (fscanf(file, "%d", &left) != 1)
+		left = 0;
+	fclose(file);
+	while (!fail_nth(0))
+		;
+	return !left;
+}
+
 static bool set_up_fault_injection(void)
 {
+	/* There with CONFIG_IOMMUFD_TEST, and counts as an allocation */
+	write_text("/sys/kernel/debug/fail_iommufd/verbose", "0");
 	return write_text("/sys/kernel/debug/failslab/ignore-gfp-wait", "N") &&
 	       write_text("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait",
 			  "N") &&
@@ -1264,53 +1283,6 @@ static bool set_up_fault_injection(void)
 	       write_text("/sys/kernel/debug/failslab/verbose", "0") &&
 	       write_text("/sys/kernel/debug/fail_page_alloc/verbose", "0") &&
 	       fail_nth(0);
-}
-
-/*
- * An allocation of the restore fails: the write that turned decode on does not,
- * and any later one tries again, without a revoke between.
- */
-TEST_F_TIMEOUT(dmabuf, incomplete, 180)
-{
-	struct vfio_device_feature_dma_buf_restore restore = {};
-	int n;
-
-	if (!set_up_fault_injection())
-		SKIP(return, "cannot let allocations fail, see config");
-
-	ASSERT_TRUE(whole_arrives(self));
-	for (n = 1; n < 50 && !restore.nr_incomplete; n++) {
-		u16 command = vfio_pci_config_readw(self->exporter, PCI_COMMAND);
-		u16 on = command | PCI_COMMAND_MEMORY;
-
-		set_decode(self, false);
-		ASSERT_TRUE(fail_nth(n));
-		ASSERT_EQ(0, __vfio_pci_config_access(self->exporter, true,
-						      PCI_COMMAND, sizeof(on),
-						      &on));
-		/* May fail itself, and is over then */
-		if (!fail_nth(0))
-			fail_nth(0);
-		ASSERT_EQ(0, get_restore(self, VFIO_DEVICE_FEATURE_GET,
-					 sizeof(restore), &restore));
-	}
-	ksft_print_msg("allocation %d left a mapping out\n", n - 1);
-	ASSERT_TRUE(incomplete_is(self, 1));
-	ASSERT_TRUE(is_away(self));
-	ASSERT_TRUE(bar_is_right(self));
-
-	ksft_print_msg("memory decode of %s is on, turn it on\n", exporter_bdf);
-	set_decode(self, true);
-	ASSERT_TRUE(incomplete_is(self, 0));
-	ASSERT_TRUE(is_back(self));
-}
-
-static double now(void)
-{
-	struct timespec t;
-
-	VFIO_ASSERT_EQ(clock_gettime(CLOCK_MONOTONIC, &t), 0);
-	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
 static void disable_large_pages(FIXTURE_DATA(dmabuf) * self, u32 ioas_id)
@@ -1323,6 +1295,94 @@ static void disable_large_pages(FIXTURE_DATA(dmabuf) * self, u32 ioas_id)
 	};
 
 	ioctl_assert(self->iommu->iommufd, IOMMU_OPTION, &option);
+}
+
+/*
+ * All of the BAR where the DMA device is moved to, by pages of 4 KiB: page tables
+ * are freed by a revoke and allocated by a restore.
+ */
+static int map_bar(FIXTURE_DATA(dmabuf) * self,
+		   const struct vfio_region_dma_range *whole_bar, iova_t iova)
+{
+	u32 flags = DMABUF_MAP_FLAGS | IOMMU_IOAS_MAP_FIXED_IOVA;
+	int fd;
+
+	fd = vfio_pci_dmabuf_export(self->exporter, self->bar_index, whole_bar,
+				    1);
+	disable_large_pages(self, self->second_ioas);
+	VFIO_ASSERT_EQ(__iommu_ioas_map_file(self->iommu, self->second_ioas,
+					     flags, fd, 0, whole_bar->length,
+					     &iova), 0);
+	vfio_device_attach_iommufd_pt(self->dma->fd, self->second_ioas);
+	return fd;
+}
+
+/*
+ * Allocations of the restore fail: the write that turned decode on does not, and
+ * any later one tries again, without a revoke between.
+ */
+TEST_F_TIMEOUT(dmabuf, incomplete, 180)
+{
+	const u16 on = vfio_pci_config_readw(self->exporter, PCI_COMMAND);
+	const struct vfio_region_dma_range whole_bar = {
+		.length = self->bar_size,
+	};
+	struct vfio_device_feature_dma_buf_restore restore;
+	const iova_t iova = 0x100000000;
+	int n, nr_incomplete = 0;
+	bool failed = true;
+	u16 value;
+
+	if (self->bar_size < SZ_2M)
+		SKIP(return, "BAR %u of %s is smaller than a page table",
+		     self->bar_index, exporter_bdf);
+	if (!set_up_fault_injection())
+		SKIP(return, "cannot let allocations fail, see config");
+
+	/* Nothing else is to be restored */
+	dmabuf_unmap(self->iommu, IOVA_WHOLE, BUF_SIZE);
+	ASSERT_EQ(0, close(self->fd));
+	self->fd = map_bar(self, &whole_bar, iova);
+	take_inode(self);
+	self->ranges = &whole_bar;
+	ASSERT_TRUE(dma_arrives(self, iova, 0, 3 * PAGE));
+	for (n = 1; n < 200 && failed; n++) {
+		vfio_pci_cmd_clear(self->exporter, PCI_COMMAND_MEMORY);
+		value = on;
+		ASSERT_TRUE(fail_nth(n));
+		ASSERT_EQ(0, __vfio_pci_config_access(self->exporter, true,
+						      PCI_COMMAND, sizeof(value),
+						      &value));
+		failed = has_failed();
+		ASSERT_EQ(0, get_restore(self, VFIO_DEVICE_FEATURE_GET,
+					 sizeof(restore), &restore));
+		if (!restore.nr_incomplete)
+			continue;
+
+		if (!nr_incomplete++) {
+			ksft_print_msg("allocation %d left a mapping out\n", n);
+			ASSERT_TRUE(incomplete_is(self, 1));
+			ASSERT_TRUE(dma_is_lost(self, iova, 0));
+			ASSERT_TRUE(bar_is_right(self));
+		}
+		vfio_pci_cmd_set(self->exporter, PCI_COMMAND_MEMORY);
+		ASSERT_TRUE(incomplete_is(self, 0));
+		ASSERT_TRUE(bufinfo_says(self, false));
+	}
+	ksft_print_msg("%d of %d allocations left something out\n",
+		       nr_incomplete, n - 2);
+	ASSERT_FALSE(failed);
+	ASSERT_LT(0, nr_incomplete);
+	ASSERT_TRUE(bar_is_right(self));
+	ASSERT_TRUE(dma_arrives(self, iova, 0, 3 * PAGE));
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	VFIO_ASSERT_EQ(clock_gettime(CLOCK_MONOTONIC, &t), 0);
+	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
 static double seconds_to_restore(FIXTURE_DATA(dmabuf) * self)
@@ -1353,13 +1413,7 @@ TEST_F_TIMEOUT(dmabuf, killed_restore, 600)
 	u32 n, i = 1;
 	pid_t child;
 
-	fd = vfio_pci_dmabuf_export(self->exporter, self->bar_index, &whole_bar,
-				    1);
-	disable_large_pages(self, self->second_ioas);
-	ASSERT_EQ(0, __iommu_ioas_map_file(self->iommu, self->second_ioas,
-					   flags, fd, 0, self->bar_size,
-					   &last));
-	vfio_device_attach_iommufd_pt(self->dma->fd, self->second_ioas);
+	fd = map_bar(self, &whole_bar, first);
 	for (n = 32, restore = 0; restore < 3 && n <= 4096; n *= 2) {
 		for (; i < n; i++) {
 			last = first + i * self->bar_size;
@@ -1500,6 +1554,63 @@ TEST_F_TIMEOUT(dmabuf, unbind_importer, 180)
 	open_dma_device(self);
 	ASSERT_TRUE(is_back(self));
 	ASSERT_TRUE(slice_is_lost(self));
+}
+
+/*
+ * Whichever allocation of an export or a map fails, nothing is left of it: all
+ * is as before, the next try succeeds, and the device can be unbound, which waits
+ * for what the exporter has registered.
+ */
+TEST_F_TIMEOUT(dmabuf, fail_nth, 180)
+{
+	struct bufinfo before, after;
+	bool failed = true;
+	pthread_t thread;
+	int fd = -1, n, ret;
+
+	if (!set_up_fault_injection())
+		SKIP(return, "cannot let allocations fail, see config");
+
+	for (n = 1; n < 200 && failed; n++) {
+		ASSERT_TRUE(fail_nth(n));
+		fd = __vfio_pci_dmabuf_export(self->exporter, self->bar_index,
+					      self->ranges, self->nr_ranges);
+		failed = has_failed();
+		if (fd >= 0 && failed)
+			ASSERT_EQ(0, close(fd));
+	}
+	ksft_print_msg("%d allocations of an export\n", n - 2);
+	ASSERT_LT(2, n);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, close(fd));
+
+	ASSERT_TRUE(read_bufinfo(self, &before));
+	for (n = 1, failed = true; n < 200 && failed; n++) {
+		ASSERT_TRUE(fail_nth(n));
+		ret = __dmabuf_map_fixed(self->iommu, self->fd, 0, BUF_SIZE,
+					 IOVA_FREE);
+		failed = has_failed();
+		if (ret) {
+			ASSERT_TRUE(failed);
+		} else if (failed) {
+			ASSERT_EQ(0, __dmabuf_unmap(self->iommu, IOVA_FREE,
+						    BUF_SIZE));
+		}
+	}
+	ksft_print_msg("%d allocations of a map\n", n - 2);
+	ASSERT_LT(2, n);
+	ASSERT_EQ(0, ret);
+	ASSERT_TRUE(read_bufinfo(self, &after));
+	ASSERT_EQ(before.attachments + 1, after.attachments);
+	ASSERT_TRUE(dma_arrives(self, IOVA_FREE + PAGE, PAGE, 3 * PAGE));
+	ASSERT_TRUE(is_back(self));
+
+	thread = start_unbind(exporter_bdf);
+	vfio_pci_device_cleanup(self->exporter);
+	self->exporter = NULL;
+	ASSERT_TRUE(unbinds(thread));
+	ASSERT_TRUE(is_away(self));
+	ASSERT_TRUE(bind_again(exporter_bdf));
 }
 
 /* A dma-buf of which the exporter knows no mapping types. */

@@ -165,7 +165,8 @@ EXPORT_SYMBOL_FOR_MODULES(dma_buf_iommu_check_prot, "iommufd");
 /**
  * dma_buf_iommu_walk_begin - keep translations from being revoked for a moment
  * @attach: attachment that agreed on iommu_domain
- * @domain: the domain that will be walked
+ * @domain: the domain that will be walked, or NULL to ask for nothing but that
+ *	the buffer is not revoked
  * @iova: where in @domain, up to the end of the slice that is mapped there
  * @flags: DMA_BUF_IOMMU_WALK_DIRTY for a walk that looks for dirty bits, which
  *	device memory has none of, or 0

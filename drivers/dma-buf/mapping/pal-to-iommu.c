@@ -328,8 +328,11 @@ static bool is_translated(struct pal_iommu *pi, struct iommu_domain *domain,
 		.iova = iova,
 		.length = 1,
 	};
-	struct rb_node *node = rb_find(&key, &pi->slices, cmp_key);
+	struct rb_node *node;
 
+	if (!domain)
+		return pi->in_place;
+	node = rb_find(&key, &pi->slices, cmp_key);
 	return node && !node_record(node)->out;
 }
 

@@ -183,7 +183,7 @@ int iopt_dmabuf_check_prot(struct iopt_pages *pages, int iommu_prot)
 /**
  * iopt_dmabuf_walk_begin() - Keep the translations of an area in a domain
  * @area: Any area
- * @domain: The domain that is to be walked
+ * @domain: The domain that is to be walked, NULL if there is none
  * @flags: DMA_BUF_IOMMU_WALK_DIRTY or 0
  *
  * Those of a dma-buf go away as soon as the exporter revokes it. The mmap_lock

@@ -1740,6 +1740,8 @@ static void walk_keeps_a_revoke_waiting(struct kunit *test)
 	wait_for_completion(&r.done);
 	expect_unmapped(&c, IOVA, PAGES(8));
 	KUNIT_EXPECT_FALSE(test, can_walk(&c, IOVA, 0));
+	KUNIT_EXPECT_FALSE(test,
+			   dma_buf_iommu_walk_begin(c.attach, NULL, 0, 0));
 	KUNIT_EXPECT_EQ(test, unmap(&c, IOVA, PAGES(8)), 0);
 	finish(&c);
 }

@@ -1587,8 +1587,9 @@ static void restore_that_fails_names_who_attached(struct kunit *test)
 	if (!IS_ENABLED(CONFIG_PRINTK))
 		kunit_skip(test, "needs PRINTK");
 	snprintf(said, sizeof(said),
-		 "dma-buf of %s: 1 of 2 mappings of %s[%d] are not restored: -ENOMEM",
-		 c.exp->dmabuf->exp_name, current->comm, task_pid_nr(current));
+		 "dma-buf of %s: 1 of 2 mappings of %s[%d] are not restored: %pe",
+		 c.exp->dmabuf->exp_name, current->comm, task_pid_nr(current),
+		 ERR_PTR(-ENOMEM));
 
 	KUNIT_EXPECT_EQ(test, map(&c, IOVA, 0, PAGES(8)), 0);
 	KUNIT_EXPECT_EQ(test, map(&c, SZ_1G, 0, PAGES(8)), 0);

@@ -17,16 +17,25 @@
 #include "hooks.h"
 #include "internal.h"
 
-static void get_owner(struct dma_buf_mapping_owner *owner)
+static struct dma_buf_mapping_owner *get_owner(void)
 {
+	struct dma_buf_mapping_owner *owner;
+
+	owner = kmalloc_obj(*owner, GFP_KERNEL_ACCOUNT);
+	if (!owner)
+		return NULL;
 	owner->memcg = get_mem_cgroup_from_current();
 	owner->pid = task_pid_nr(current);
 	get_task_comm(owner->comm, current);
+	return owner;
 }
 
 static void put_owner(struct dma_buf_mapping_owner *owner)
 {
+	if (!owner)
+		return;
 	mem_cgroup_put(owner->memcg);
+	kfree(owner);
 }
 
 static struct dma_buf_attachment *
@@ -54,8 +63,13 @@ attach(struct dma_buf *dmabuf, struct device *dev,
 	ret = dma_buf_mapping_negotiate(ma, imp, num_imp);
 	if (ret)
 		goto err_free;
-	if (dma_buf_mapping_core_revokes(&ma->attach))
-		get_owner(&ma->owner);
+	if (dma_buf_mapping_core_revokes(&ma->attach)) {
+		ret = -ENOMEM;
+		ma->owner = get_owner();
+		if (!ma->owner)
+			goto err_put;
+		ret = 0;
+	}
 
 	if (dmabuf->ops->attach) {
 		ret = dmabuf->ops->attach(dmabuf, &ma->attach);
@@ -87,7 +101,7 @@ err_detach:
 	if (dmabuf->ops->detach)
 		dmabuf->ops->detach(dmabuf, &ma->attach);
 err_put:
-	put_owner(&ma->owner);
+	put_owner(ma->owner);
 	dma_buf_mapping_put_agreed(ma);
 err_free:
 	kfree(ma);
@@ -171,7 +185,7 @@ void dma_buf_mapping_detach(struct dma_buf_attachment *attach)
 	trace_dma_buf_detach(dmabuf, attach, !!attach->importer_ops,
 			     attach->dev);
 
-	put_owner(&ma->owner);
+	put_owner(ma->owner);
 	dma_buf_mapping_put_agreed(ma);
 	kfree(ma);
 }

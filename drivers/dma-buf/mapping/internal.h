@@ -135,8 +135,8 @@ struct dma_buf_mapping_attachment {
 	const void *imp_ops;
 	/** @converter: from @exp_type to @imp_type, NULL if they are equal */
 	struct dma_buf_mapping_converter *converter;
-	/** @owner: set if the converter has @core_revokes, else zero */
-	struct dma_buf_mapping_owner owner;
+	/** @owner: NULL unless the converter has @core_revokes */
+	struct dma_buf_mapping_owner *owner;
 	union {
 		/** @priv: the converter's */
 		void *priv;

@@ -104,7 +104,7 @@ int dma_buf_iommu_map(struct dma_buf_attachment *attach,
 	if (ret)
 		return ret;
 
-	memcg = set_active_memcg(ma->owner.memcg);
+	memcg = set_active_memcg(ma->owner->memcg);
 	ret = ops->map(ma, &slice);
 	set_active_memcg(memcg);
 	return ret;
@@ -147,8 +147,7 @@ EXPORT_SYMBOL_FOR_MODULES(dma_buf_iommu_unmap, "iommufd");
  * For an importer that has no domain to map into yet. dma_buf_iommu_map() checks
  * the same. Of a revoked buffer it goes by what it was before.
  *
- * Context: May sleep. Takes the attachment's lock and nothing else: any lock may
- * be held, the reservation lock included, that is not taken by reclaim.
+ * Context: Any.
  * Return: 0; -EACCES for IOMMU_WRITE to memory that is DMA_BUF_PHYS_READ_ONLY;
  * -EINVAL if something else than iommu_domain was agreed on.
  */

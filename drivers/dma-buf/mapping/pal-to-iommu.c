@@ -40,7 +40,7 @@ struct pal_iommu {
 	 */
 	bool in_place;
 	/**
-	 * @attrs: of the list, also while revoked. Protected by @lock.
+	 * @attrs: of the list, also while revoked. Written under @lock.
 	 */
 	unsigned int attrs;
 	/**
@@ -55,25 +55,38 @@ struct pal_iommu {
 /**
  * struct slice_record - a slice that the importer has mapped
  * @node: in &pal_iommu.slices, protected by &pal_iommu.lock
- * @slice: what and where
- * @out: not translated, as the buffer is revoked or a restore failed. Protected
- *	by &pal_iommu.lock.
+ * @slice: what and where; its flags have SLICE_OUT as well, protected by
+ *	&pal_iommu.lock
  */
 struct slice_record {
 	struct rb_node node;
 	struct iommu_slice slice;
-	bool out;
 };
+
+/* Not translated, as the buffer is revoked or a restore failed */
+#define SLICE_OUT BIT(31)
 
 static struct slice_record *node_record(const struct rb_node *node)
 {
 	return rb_entry(node, struct slice_record, node);
 }
 
-static void set_out(struct pal_iommu *pi, struct slice_record *record, bool out)
+static bool is_out(const struct slice_record *record)
 {
-	pi->count.out += out - record->out;
-	record->out = out;
+	return record->slice.flags & SLICE_OUT;
+}
+
+/* Of one that is in place */
+static void set_out(struct pal_iommu *pi, struct slice_record *record)
+{
+	record->slice.flags |= SLICE_OUT;
+	pi->count.out++;
+}
+
+static void set_in_place(struct pal_iommu *pi, struct slice_record *record)
+{
+	record->slice.flags &= ~SLICE_OUT;
+	pi->count.out--;
 }
 
 static struct iommu_slice *node_slice(const struct rb_node *node)
@@ -136,9 +149,8 @@ static bool is_mmio(const struct pal_iommu *pi)
 
 static int check_prot(const struct pal_iommu *pi, int prot)
 {
-	lockdep_assert_held(&pi->lock);
-
-	if ((prot & IOMMU_WRITE) && (pi->attrs & DMA_BUF_PHYS_READ_ONLY))
+	if ((prot & IOMMU_WRITE) &&
+	    (READ_ONCE(pi->attrs) & DMA_BUF_PHYS_READ_ONLY))
 		return -EACCES;
 	return 0;
 }
@@ -205,7 +217,7 @@ static void unmap_slices(struct pal_iommu *pi)
 		struct slice_record *record = node_record(node);
 		struct iommu_slice *slice = &record->slice;
 
-		if (record->out)
+		if (is_out(record))
 			continue;
 		if (slice->domain != domain) {
 			if (domain)
@@ -214,7 +226,7 @@ static void unmap_slices(struct pal_iommu *pi)
 			iommu_iotlb_gather_init(&gather);
 		}
 		unmap_slice(slice, &gather);
-		set_out(pi, record, true);
+		set_out(pi, record);
 	}
 	if (domain)
 		iommu_iotlb_sync(domain, &gather);
@@ -231,11 +243,11 @@ static int map_slices(struct pal_iommu *pi)
 	for (node = rb_first(&pi->slices); node; node = rb_next(node)) {
 		struct slice_record *record = node_record(node);
 
-		if (!record->out)
+		if (!is_out(record))
 			continue;
 		err = map_slice(pi, &record->slice, DMA_BUF_MAPPING_RESTORE_GFP);
 		if (!err)
-			set_out(pi, record, false);
+			set_in_place(pi, record);
 		ret = ret ?: err;
 		if (err == -EINTR)
 			return err;
@@ -259,10 +271,11 @@ static int pal_to_iommu_map(struct dma_buf_mapping_attachment *ma,
 	ret = check_prot(pi, slice->prot);
 	if (ret)
 		return ret;
-	record->out = !pi->in_place;
 	if (rb_find_add(&record->node, &pi->slices, cmp_nodes))
 		return -EEXIST;
-	if (pi->in_place) {
+	if (!pi->in_place) {
+		set_out(pi, record);
+	} else {
 		ret = map_slice(pi, slice, GFP_KERNEL_ACCOUNT);
 		if (ret) {
 			rb_erase(&record->node, &pi->slices);
@@ -270,7 +283,6 @@ static int pal_to_iommu_map(struct dma_buf_mapping_attachment *ma,
 		}
 	}
 	pi->count.recorded++;
-	pi->count.out += record->out;
 	retain_and_null_ptr(record);
 	return 0;
 }
@@ -299,14 +311,14 @@ static int pal_to_iommu_unmap(struct dma_buf_mapping_attachment *ma,
 	if (slice->iova != iova || slice->length != length)
 		return -ENOENT;
 
-	if (!record->out) {
+	if (!is_out(record)) {
 		iommu_iotlb_gather_init(&gather);
 		unmap_slice(slice, &gather);
 		iommu_iotlb_sync(domain, &gather);
 	}
 	rb_erase(node, &pi->slices);
 	pi->count.recorded--;
-	pi->count.out -= record->out;
+	pi->count.out -= is_out(record);
 	kfree(record);
 	return 0;
 }
@@ -314,10 +326,8 @@ static int pal_to_iommu_unmap(struct dma_buf_mapping_attachment *ma,
 static int pal_to_iommu_check_prot(struct dma_buf_mapping_attachment *ma,
 				   int prot)
 {
-	struct pal_iommu *pi = ma->priv;
-
-	guard(mutex)(&pi->lock);
-	return check_prot(pi, prot);
+	/* What is mapped is checked again, under the lock */
+	return check_prot(ma->priv, prot);
 }
 
 static bool is_translated(struct pal_iommu *pi, struct iommu_domain *domain,
@@ -333,7 +343,7 @@ static bool is_translated(struct pal_iommu *pi, struct iommu_domain *domain,
 	if (!domain)
 		return pi->in_place;
 	node = rb_find(&key, &pi->slices, cmp_key);
-	return node && !node_record(node)->out;
+	return node && !is_out(node_record(node));
 }
 
 static bool pal_to_iommu_walk_begin(struct dma_buf_mapping_attachment *ma,
@@ -425,7 +435,7 @@ static int take_list(struct pal_iommu *pi)
 	}
 
 	guard(mutex)(&pi->lock);
-	pi->attrs = attrs;
+	WRITE_ONCE(pi->attrs, attrs);
 	pi->in_place = true;
 	return 0;
 }

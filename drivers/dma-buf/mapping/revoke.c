@@ -124,12 +124,12 @@ bool dma_buf_mapping_core_revokes(struct dma_buf_attachment *attach)
 
 static void tell_of_restore(struct dma_buf_mapping_attachment *ma, int err)
 {
-	const struct dma_buf_mapping_owner *owner = &ma->owner;
+	const struct dma_buf_mapping_owner *owner = ma->owner;
 	struct dma_buf_mapping_count count = dma_buf_mapping_count(ma);
 
 	trace_dma_buf_mapping_restore(&ma->attach, count.recorded, count.out,
 				      err);
-	if (err)
+	if (err && owner)
 		pr_warn_ratelimited("dma-buf of %s: %zu of %zu mappings of %s[%d] are not restored: %pe\n",
 				    ma->attach.dmabuf->exp_name, count.out,
 				    count.recorded, owner->comm, owner->pid,
@@ -148,7 +148,7 @@ static int restore(struct dma_buf_mapping_attachment *ma)
 		return 0;
 	}
 
-	memcg = set_active_memcg(ma->owner.memcg);
+	memcg = set_active_memcg(ma->owner ? ma->owner->memcg : NULL);
 	ret = ma->converter->restore(ma);
 	set_active_memcg(memcg);
 	if (!ret)

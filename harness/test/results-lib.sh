@@ -49,6 +49,11 @@ tap_results() {
 		END { plans_end(0); for (i = 1; i <= n; i++) print results[i] }' "$1"
 }
 
+# ends_well NAME STATUS RESULTS: a step that failed without a test that did has a failure of its own
+ends_well() {
+	(($2 == 0)) || grep -qs '	fail$' "$3" || printf '%s\tends well\tfail\n' "$1" >>"$3"
+}
+
 # sum_results: passed, failed and skipped of what tap_results says on stdin
 sum_results() {
 	awk -F'\t' '{ n[$3]++ } END { print n["pass"] + 0, n["fail"] + 0, n["skip"] + 0 }'
